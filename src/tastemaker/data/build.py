@@ -1,0 +1,246 @@
+"""From a table as the caller has it to a Dataset: names, checks, ids, duplicates, features."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from tastemaker.data.dataset import Dataset, Duplicates, Schema
+from tastemaker.data.sources import read_table
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import DataError
+
+__all__ = ["from_interactions"]
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_SHOWN = 3
+
+
+def from_interactions(
+    source: Any,
+    *,
+    user: str = "user",
+    item: str = "item",
+    rating: str | None = None,
+    weight: str | None = None,
+    timestamp: str | None = None,
+    timestamp_unit: Literal["s", "ms", "us", "ns"] = "s",
+    context: Sequence[str] = (),
+    user_features: Any = None,
+    item_features: Any = None,
+    user_id: str | None = None,
+    item_id: str | None = None,
+    duplicates: Duplicates = "auto",
+    scale: tuple[float, float] | None = None,
+    separator: str | None = None,
+    columns: Sequence[str] | None = None,
+    connection: Any = None,
+    name: str = "interactions",
+) -> Dataset:
+    """Build a Dataset from a table with one row an interaction.
+
+    Args:
+        source: any dataframe, a mapping of columns, the path of a CSV, TSV or Parquet file, or a SQL query with ``connection``.
+        user, item: columns with the ids: text, integers, UUIDs, dates; none may be missing.
+        rating: column with explicit ratings; without it the interactions are implicit feedback.
+        weight: column that says how much an interaction counts (not negative).
+        timestamp: column with dates, or numbers counted in ``timestamp_unit`` since 1970.
+        context: further columns to keep, row by row.
+        user_features, item_features: tables (any of the same kinds) with one row a user or item; users and items that
+            appear only there belong to the Dataset too.
+        user_id, item_id: the id columns of those tables; by default named like ``user`` and ``item``.
+        duplicates: what becomes of several interactions of one user with one item: ``last`` (by time, then by row), or
+            the ``sum``, ``max`` or ``mean`` of ratings (of weights for implicit feedback), or ``error``.
+            ``auto`` is ``last`` for ratings and ``sum`` for implicit feedback.
+        scale: lowest and highest possible rating; a rating outside is an error.
+        separator, columns: of a text file; see :func:`tastemaker.data.sources.read_table`.
+        connection: database connection, engine or URL for a SQL query.
+        name: what to call the data in reports and errors.
+
+    Raises:
+        DataError: names the column, the count and the first offending rows.
+
+    >>> data = from_interactions({"who": ["a", "b"], "what": [1, 2], "stars": [5, 3]}, user="who", item="what", rating="stars")
+    >>> data
+    Dataset(interactions: 2 interactions, 2 users, 2 items, 50.00% filled, ratings 3–5)
+    """
+    frame = read_table(
+        source, ids=(user, item), separator=separator, columns=columns, connection=connection, name=name
+    )
+    wanted = [c for c in (user, item, rating, weight, timestamp, *context) if c is not None]
+    _check_columns(frame, wanted, name)
+    if frame.height == 0:
+        raise DataError(f"{name}: there are no rows")
+    for column in (user, item):
+        _check_rows(frame, column, frame[column].is_null(), "ids are missing", name)
+    value = _numbers(frame, rating, name)
+    weights = _numbers(frame, weight, name)
+    if weight is not None:
+        _check_rows(frame, weight, pl.Series(weights < 0), "weights are negative", name)
+    scale = _check_scale(frame, rating, value, scale, name)
+    times = _microseconds(frame, timestamp, timestamp_unit, name)
+
+    about_users = _features(user_features, user_id or user, "user_features")
+    about_items = _features(item_features, item_id or item, "item_features")
+    users = Vocabulary.from_values(frame[user], *_ids(about_users, user_id or user), column=user)
+    items = Vocabulary.from_values(frame[item], *_ids(about_items, item_id or item), column=item)
+    data = Dataset(
+        user=users.encode(frame[user]),
+        item=items.encode(frame[item]),
+        value=value,
+        weight=weights,
+        timestamp=times,
+        users=users,
+        items=items,
+        user_features=_align(about_users, user_id or user, users),
+        item_features=_align(about_items, item_id or item, items),
+        context=frame.select(context),
+        schema=Schema(
+            user=user, item=item, rating=rating, weight=weight, timestamp=timestamp, scale=scale, name=name
+        ),
+    )
+    return merge_duplicates(data, duplicates)
+
+
+def _check_columns(frame: pl.DataFrame, wanted: Sequence[str], name: str) -> None:
+    missing = [c for c in wanted if c not in frame.columns]
+    if not missing:
+        return
+    message = (
+        f"{name}: no column {', '.join(map(repr, missing))}; there are: {', '.join(map(repr, frame.columns))}"
+    )
+    if frame.width == 1:
+        found = [s for s in (";", "\t", "|", ",", "::") if s in frame.columns[0]]
+        message += (
+            f". Only one column was found; is the separator {found[0]!r}?"
+            if found
+            else ". Is the separator right?"
+        )
+    raise DataError(message)
+
+
+def _check_rows(frame: pl.DataFrame, column: str, bad: pl.Series, what: str, name: str) -> None:
+    """Raise a DataError that names the column, the count and the first rows (counted from 1) where ``bad`` is true."""
+    rows = bad.fill_null(True).arg_true()
+    if len(rows):
+        shown = ", ".join(f"row {r + 1}: {frame[column][int(r)]!r}" for r in rows[:_SHOWN])
+        raise DataError(
+            f"{name}, column {column!r}: {len(rows):,} {what}; {shown}{' …' if len(rows) > _SHOWN else ''}"
+        )
+
+
+def _numbers(frame: pl.DataFrame, column: str | None, name: str) -> np.ndarray:
+    """float32[n] of a numeric column, all finite; ones without a column."""
+    if column is None:
+        return np.ones(frame.height, np.float32)
+    series = frame[column]
+    if series.dtype == pl.String:
+        series = series.str.strip_chars().cast(pl.Float64, strict=False)
+        _check_rows(
+            frame, column, series.is_null() & frame[column].is_not_null(), "values are not numbers", name
+        )
+    elif not (series.dtype.is_numeric() or series.dtype == pl.Boolean or series.dtype == pl.Null):
+        raise DataError(f"{name}, column {column!r}: expected numbers, got {series.dtype}")
+    series = series.cast(pl.Float32)
+    _check_rows(
+        frame, column, series.is_null() | ~series.is_finite(), "values are missing, NaN or infinite", name
+    )
+    return series.to_numpy().copy()
+
+
+def _check_scale(
+    frame: pl.DataFrame, rating: str | None, value: np.ndarray, scale: tuple[float, float] | None, name: str
+) -> tuple[float, float] | None:
+    if rating is None:
+        if scale is not None:
+            raise DataError(f"{name}: a scale {scale} was declared, but no rating column")
+        return None
+    if scale is None:
+        return float(value.min()), float(value.max())
+    low, high = scale
+    if not low < high:
+        raise DataError(f"{name}: the scale's low end must be below its high end, got {scale}")
+    outside = pl.Series((value < low) | (value > high))
+    _check_rows(frame, rating, outside, f"ratings are outside the declared scale {low:g}–{high:g}", name)
+    return float(low), float(high)
+
+
+def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str) -> np.ndarray:
+    """int64[n] microseconds since 1970 of a date, time, number or ISO text column; zeros without a column."""
+    if column is None:
+        return np.zeros(frame.height, np.int64)
+    series = frame[column]
+    if series.dtype == pl.String:
+        numbers = series.cast(pl.Float64, strict=False)
+        series = (
+            numbers if numbers.null_count() == series.null_count() else series.str.to_datetime(strict=False)
+        )
+    if series.dtype.is_temporal():
+        series = series.cast(pl.Datetime("us")).cast(pl.Int64)
+    elif series.dtype.is_integer():
+        series = series * 1_000_000 // _PER_SECOND[unit] if unit != "us" else series
+    elif series.dtype.is_float():
+        series = (series.fill_nan(None) * (1_000_000 / _PER_SECOND[unit])).round(0)
+    else:
+        raise DataError(f"{name}, column {column!r}: expected times, got {frame[column].dtype}")
+    _check_rows(frame, column, series.is_null(), "times are missing or unreadable", name)
+    return series.cast(pl.Int64).to_numpy().copy()
+
+
+def _features(source: Any, column: str, name: str) -> pl.DataFrame | None:
+    if source is None:
+        return None
+    table = read_table(source, ids=(column,), name=name)
+    _check_columns(table, [column], name)
+    _check_rows(table, column, table[column].is_null(), "ids are missing", name)
+    _check_rows(table, column, ~table[column].is_first_distinct(), "ids appear more than once", name)
+    return table
+
+
+def _ids(table: pl.DataFrame | None, column: str) -> list[pl.Series]:
+    return [] if table is None else [table[column]]
+
+
+def _align(table: pl.DataFrame | None, column: str, vocabulary: Vocabulary) -> pl.DataFrame:
+    """The feature table in the order of the codes, without its id column; nulls for ids that it does not have."""
+    if table is None:
+        return pl.DataFrame()
+    rows = np.full(len(vocabulary), table.height)
+    rows[vocabulary.encode(table[column])] = np.arange(table.height)
+    return pl.concat([table, table.clear(1)])[rows].drop(column)
+
+
+def merge_duplicates(data: Dataset, rule: Duplicates) -> Dataset:
+    """One interaction a user and item, by the rule; each stands where the last of its kind stood.
+
+    Raises:
+        DataError: for the rule ``error`` if there are any, or for an unknown rule.
+    """
+    if rule not in ("auto", "last", "sum", "max", "mean", "error"):
+        raise DataError(f"duplicates: expected auto, last, sum, max, mean or error, got {rule!r}")
+    pair = data.user.astype(np.int64) * data.n_items + data.item
+    order = np.lexsort((data.timestamp, pair))
+    first = np.flatnonzero(np.r_[True, np.diff(pair[order]) != 0])
+    if len(first) == len(pair):
+        return data
+    if rule == "error":
+        again = np.flatnonzero(np.diff(pair[order]) == 0)
+        row = int(order[again + 1].min())
+        raise DataError(
+            f"{data.schema.name}: {len(again):,} interactions repeat a user and item; the first is row {row + 1}: "
+            f"{data.users.decode_list([data.user[row]])[0]!r}, {data.items.decode_list([data.item[row]])[0]!r}"
+        )
+    last = order[np.r_[first[1:], len(pair)] - 1]
+    kept = np.sort(last)
+    merged = data.select(kept)
+    if rule == "auto":
+        rule = "last" if data.schema.explicit else "sum"
+    if rule == "last":
+        return merged
+    column = "value" if data.schema.explicit else "weight"
+    numbers = getattr(data, column)[order].astype(np.float64)
+    together = np.maximum.reduceat(numbers, first) if rule == "max" else np.add.reduceat(numbers, first)
+    if rule == "mean":
+        together /= np.diff(np.r_[first, len(pair)])
+    return merged.with_columns(**{column: together[np.argsort(last)]})

@@ -1,0 +1,206 @@
+"""The Dataset: who did what with which item, as contiguous columns; the one form in which data enters a model."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from tastemaker.data.history import History
+from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.errors import DataError
+
+__all__ = ["Dataset", "Duplicates", "Schema"]
+
+Duplicates = Literal["auto", "last", "sum", "max", "mean", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """What the columns were called, and what the values mean.
+
+    Attributes:
+        user, item, rating, weight, timestamp: the caller's column names; None where there is none.
+        scale: lowest and highest possible rating (declared, else as observed); None for implicit feedback.
+        name: what to call the data in reports and errors.
+    """
+
+    user: str = "user"
+    item: str = "item"
+    rating: str | None = None
+    weight: str | None = None
+    timestamp: str | None = None
+    scale: tuple[float, float] | None = None
+    name: str = "interactions"
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the values are ratings that users gave (else they are 1: implicit feedback)."""
+        return self.rating is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Interactions of users with items, and what is known about both. Immutable.
+
+    Attributes:
+        user, item: int32[n], codes into the vocabularies.
+        value: float32[n], the rating, or 1 for implicit feedback.
+        weight: float32[n], how much each interaction counts; 1 unless given.
+        timestamp: int64[n], microseconds since 1970; zeros where there is none.
+        users, items: the caller's ids, by code.
+        user_features, item_features: what is known about each user and item; row ``c`` belongs to code ``c``.
+        context: further columns of the interactions (device, hour, …), row by row.
+        schema: names and meaning of the columns.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    value: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    timestamp: NDArray[np.int64]
+    users: Vocabulary
+    items: Vocabulary
+    user_features: pl.DataFrame
+    item_features: pl.DataFrame
+    context: pl.DataFrame
+    schema: Schema
+
+    def __post_init__(self) -> None:
+        for column in (self.user, self.item, self.value, self.weight, self.timestamp):
+            column.flags.writeable = False
+
+    @classmethod
+    def from_interactions(cls, source: Any, **options: Any) -> "Dataset":
+        """Build a Dataset from a table of interactions; see :func:`tastemaker.data.build.from_interactions`."""
+        from tastemaker.data.build import from_interactions
+
+        return from_interactions(source, **options)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Dataset":
+        """Read a Dataset that :meth:`save` wrote.
+
+        Raises:
+            DataError: if the folder is missing, damaged or not a saved Dataset.
+        """
+        from tastemaker.data.storage import load_dataset
+
+        return load_dataset(Path(path))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the Dataset into the folder ``path`` (Arrow files and a JSON schema), replacing one that is there."""
+        from tastemaker.data.storage import save_dataset
+
+        return save_dataset(self, Path(path))
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_users(self) -> int:
+        """How many users the vocabulary knows, those without interactions included."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """How many items the vocabulary knows, those without interactions included."""
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        kind = (
+            f"ratings {self.schema.scale[0]:g}–{self.schema.scale[1]:g}"
+            if self.schema.scale
+            else "implicit feedback"
+        )
+        filled = len(self) / max(1, self.n_users * self.n_items)
+        return (
+            f"Dataset({self.schema.name}: {len(self):,} interactions, {self.n_users:,} users, "
+            f"{self.n_items:,} items, {filled:.2%} filled, {kind})"
+        )
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Dataset":
+        """The same users and items with these interactions only.
+
+        Args:
+            rows: bool[n] mask, or int[m] row numbers in the order wanted.
+        """
+        at = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return replace(
+            self,
+            user=self.user[at],
+            item=self.item[at],
+            value=self.value[at],
+            weight=self.weight[at],
+            timestamp=self.timestamp[at],
+            context=self.context[at] if self.context.width else self.context,
+        )
+
+    def with_columns(
+        self, *, value: ArrayLike | None = None, weight: ArrayLike | None = None, schema: Schema | None = None
+    ) -> Self:
+        """The same interactions with other values or weights (float[n], finite; weights not negative).
+
+        Raises:
+            DataError: for a wrong length, a value that is not finite or a negative weight.
+        """
+        columns = {}
+        for name, given in (("value", value), ("weight", weight)):
+            if given is None:
+                continue
+            column = np.array(given, np.float32)
+            if column.shape != (len(self),):
+                raise DataError(f"{name}: expected shape ({len(self)},), got {column.shape}")
+            bad = ~np.isfinite(column) | ((column < 0) if name == "weight" else False)
+            if bad.any():
+                raise DataError(
+                    f"{name}: {bad.sum()} values are not finite or negative; the first is in row {bad.argmax()}"
+                )
+            columns[name] = column
+        return replace(self, **columns, schema=schema or self.schema)
+
+    def implicit(self) -> "Dataset":
+        """The same interactions as implicit feedback: values of 1, weights as they are."""
+        return self.with_columns(
+            value=np.ones(len(self)), schema=replace(self.schema, rating=None, scale=None)
+        )
+
+    @cached_property
+    def by_user(self) -> History:
+        """The interactions of each user, oldest first; equal times in row order."""
+        columns = (self.item, self.value, self.weight, self.timestamp)
+        return History.group(self.user, *columns, n_rows=self.n_users)
+
+    @cached_property
+    def by_item(self) -> History:
+        """The interactions of each item in row order; ``indices`` are users."""
+        columns = (self.user, self.value, self.weight, self.timestamp)
+        return History.group(self.item, *columns, n_rows=self.n_items, by_time=False)
+
+    def matrix(self, column: Literal["value", "weight"] = "value") -> sp.csr_array:
+        """Users × items, float32, sorted and without duplicates, of the values or the weights."""
+        data = self.value if column == "value" else self.weight
+        return sp.csr_array(
+            (data, (self.user, self.item)), shape=(self.n_users, self.n_items), dtype=np.float32
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over all columns and ids: equal data, equal fingerprint."""
+        digest = hashlib.sha256()
+        for column in (self.user, self.item, self.value, self.weight, self.timestamp):
+            digest.update(np.ascontiguousarray(column).data)
+        for ids in (self.users.ids, self.items.ids):
+            digest.update("\0".join(ids.cast(pl.String).to_list()).encode())
+        return digest.hexdigest()
+
+    def to_frame(self, columns: Sequence[str] = ("value", "weight", "timestamp")) -> pl.DataFrame:
+        """The interactions as a Polars table with the caller's ids."""
+        ids = {"user": self.users.decode(self.user), "item": self.items.decode(self.item)}
+        return pl.DataFrame({**ids, **{c: getattr(self, c) for c in columns}}).hstack(self.context)

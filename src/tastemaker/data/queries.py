@@ -1,0 +1,155 @@
+"""Who asks: one row a list to fill, whether a known user, a new one with a history, an anonymous session or a seed."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.history import History
+from tastemaker.errors import DataError
+
+__all__ = ["KINDS", "Queries", "as_rows", "queries_from_ids"]
+
+KINDS = ("known", "history", "anonymous", "seeds")
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Lists to fill, in codes.
+
+    Attributes:
+        users: int32[q], the user's code, −1 where unknown.
+        history: q rows; the given history, else the user's stored one, else nothing.
+        given: bool[q], whether the caller gave the history (then it replaces the stored one for scoring).
+        seeds: q rows of items to be similar to; None when the queries are not about seeds.
+        unknown: how many ids in the given histories and seeds are in no vocabulary, and so were left out.
+    """
+
+    users: NDArray[np.int32]
+    history: History
+    given: NDArray[np.bool_]
+    seeds: History | None = None
+    unknown: int = 0
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, rows: slice) -> "Queries":
+        seeds = None if self.seeds is None else self.seeds[rows]
+        return replace(
+            self, users=self.users[rows], history=self.history[rows], given=self.given[rows], seeds=seeds
+        )
+
+    def take(self, rows: NDArray[np.integer]) -> "Queries":
+        """These queries, in this order."""
+        seeds = None if self.seeds is None else self.seeds.take(rows)
+        return replace(
+            self, users=self.users[rows], history=self.history.take(rows), given=self.given[rows], seeds=seeds
+        )
+
+    def kinds(self) -> NDArray[np.int8]:
+        """int8[q], each an index into :data:`KINDS`: what there is to answer the query from."""
+        if self.seeds is not None:
+            return np.where(self.seeds.lengths > 0, KINDS.index("seeds"), KINDS.index("anonymous")).astype(
+                np.int8
+            )
+        known = np.where(self.given, KINDS.index("history"), KINDS.index("known"))
+        return np.where(self.history.lengths > 0, known, KINDS.index("anonymous")).astype(np.int8)
+
+
+def of_users(users: NDArray[np.int32], catalogue: Catalogue) -> Queries:
+    """One query for each user code (−1 for an unknown user), with the stored histories."""
+    stored = catalogue.history
+    if catalogue.n_users == 0:
+        return Queries(users, History.empty(len(users)), np.zeros(len(users), np.bool_))
+    history = stored.take(np.maximum(users, 0))
+    if (users < 0).any():
+        padded = History(np.r_[stored.indptr, stored.indptr[-1]], *_columns(stored))
+        history = padded.take(np.where(users < 0, catalogue.n_users, users))
+    return Queries(users, history, np.zeros(len(users), np.bool_))
+
+
+def _columns(history: History) -> tuple[Any, ...]:
+    return history.indices, history.value, history.weight, history.timestamp
+
+
+def as_rows(values: Any, what: str) -> list[Any]:
+    """``values`` as a list with one entry a query; text or a single id is refused with a hint.
+
+    >>> as_rows(["alice", "bob"], "users")
+    ['alice', 'bob']
+    """
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise DataError(f"{what}: expected a list with one entry a query, got {values!r}; write [{values!r}]")
+    return values.to_list() if hasattr(values, "to_list") else list(values)
+
+
+def _rows_of_items(rows: list[Any], catalogue: Catalogue, what: str, center: float) -> tuple[History, int]:
+    """Lists of ids, or mappings from id to rating, as a History; the number of ids that no vocabulary knows."""
+    lengths, ids, values = [], [], []
+    for row in rows:
+        if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
+            raise DataError(
+                f"{what}: each entry must be a list of item ids or a mapping from id to rating, got {row!r}"
+            )
+        pairs = list(row.items()) if isinstance(row, dict) else [(i, center) for i in row]
+        lengths.append(len(pairs))
+        ids += [p[0] for p in pairs]
+        values += [p[1] for p in pairs]
+    codes = catalogue.items.encode(ids) if ids else np.empty(0, np.int32)
+    numbers = np.asarray(values, np.float32)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{what}: ratings must be finite, got {numbers[~np.isfinite(numbers)][0]}")
+    query = np.repeat(np.arange(len(rows)), lengths)
+    keep = codes >= 0
+    if keep.any():  # an item named twice in one history counts once, where it was named last
+        pair = query * np.int64(catalogue.n_items) + codes
+        _, last = np.unique(pair[::-1], return_index=True)
+        once = np.zeros(len(codes), np.bool_)
+        once[len(codes) - 1 - last] = True
+        unknown = int((~keep).sum())
+        keep &= once
+    else:
+        unknown = len(codes)
+    counts = np.bincount(query[keep], minlength=len(rows))
+    return History.of_lengths(counts, codes[keep], numbers[keep]), unknown
+
+
+def queries_from_ids(
+    catalogue: Catalogue, users: Any = None, history: Any = None, seeds: Any = None
+) -> Queries:
+    """Queries from the caller's ids.
+
+    Args:
+        catalogue: whose vocabularies and stored histories to use.
+        users: one id a query; all known users when nothing else is given.
+        history: one list of item ids a query, oldest first, or one mapping from item id to rating. Ids alone count as liked:
+            the top of the rating scale, or 1 for implicit feedback.
+        seeds: one list of item ids a query.
+
+    Raises:
+        DataError: if their numbers differ or an entry has the wrong form.
+    """
+    if seeds is not None and (users is not None or history is not None):
+        raise DataError("seeds: give either seeds or users and history, not both")
+    if users is None and history is None and seeds is None:
+        return of_users(np.arange(catalogue.n_users, dtype=np.int32), catalogue)
+    liked = catalogue.schema.scale[1] if catalogue.schema.scale else 1.0
+    if seeds is not None:
+        rows, unknown = _rows_of_items(as_rows(seeds, "seeds"), catalogue, "seeds", 1.0)
+        nobody = np.full(len(rows), -1, np.int32)
+        return Queries(nobody, History.empty(len(rows)), np.zeros(len(rows), np.bool_), rows, unknown)
+    if users is not None:
+        queries = of_users(catalogue.users.encode(as_rows(users, "users")), catalogue)
+    if history is None:
+        return queries
+    given, unknown = _rows_of_items(as_rows(history, "history"), catalogue, "history", liked)
+    if users is None:
+        codes = np.full(len(given), -1, np.int32)
+    elif len(queries) == len(given):
+        codes = queries.users
+    else:
+        raise DataError(f"history: expected one entry for each of {len(queries)} users, got {len(given)}")
+    return Queries(codes, given, np.ones(len(given), np.bool_), None, unknown)

@@ -1,0 +1,146 @@
+"""Tables from wherever they are: a dataframe of any library, a file, a SQL query. Out comes a Polars frame."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from tastemaker.errors import DataError, require
+
+__all__ = ["read_table"]
+
+
+def read_table(
+    source: Any,
+    *,
+    ids: Sequence[str] = (),
+    separator: str | None = None,
+    columns: Sequence[str] | None = None,
+    connection: Any = None,
+    name: str = "table",
+) -> pl.DataFrame:
+    """Read a table into a Polars frame.
+
+    Args:
+        source: a pandas, Polars, Arrow, DuckDB or any other dataframe that narwhals or the Arrow interface knows; a mapping of
+            columns; the path of a CSV, TSV or Parquet file; or, with ``connection``, a SQL query.
+        ids: columns that hold ids. From text files they are read as text, so that ``007`` stays ``007``; a column
+            in which every value is the plain spelling of an integer becomes integers.
+        separator: between the fields of a text file; more than one character is fine (``"::"``). By default a tab for
+            ``.tsv`` files and a comma for all others.
+        columns: names for the columns of a text file that has no header line.
+        connection: a DB-API or DuckDB connection, a SQLAlchemy engine, or a database URL (extra ``sql``).
+        name: what to call the table in errors.
+
+    Raises:
+        DataError: if there is no such file, it is empty, or it cannot be parsed.
+
+    >>> read_table({"user": [1, 2], "item": ["a", "b"]}).shape
+    (2, 2)
+    """
+    if connection is not None:
+        return _read_sql(source, connection, name)
+    if isinstance(source, str | Path):
+        return _read_file(Path(source), ids, separator, columns, name)
+    if isinstance(source, Mapping):
+        return pl.DataFrame({key: _column(key, values) for key, values in source.items()})
+    if isinstance(source, pl.LazyFrame):
+        return source.collect()
+    if isinstance(source, pl.DataFrame):
+        return source
+    return _from_dataframe(source, name)
+
+
+def _column(key: str, values: Any) -> pl.Series:
+    """A column of a mapping; ids of types that Polars does not have (UUIDs) stay Python objects."""
+    try:
+        return pl.Series(key, values, strict=False if isinstance(values, list) and _numbers(values) else True)
+    except (TypeError, pl.exceptions.PolarsError):
+        return pl.Series(key, list(values), dtype=pl.Object)
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(isinstance(v, int | float) or v is None for v in values)
+
+
+def _from_dataframe(source: Any, name: str) -> pl.DataFrame:
+    try:
+        frame = nw.from_native(source)
+    except TypeError as error:
+        if hasattr(source, "__arrow_c_stream__"):
+            return pl.DataFrame(source)
+        raise DataError(
+            f"{name}: expected a dataframe, a mapping of columns, a file path or a SQL query with connection=, "
+            f"got {type(source).__name__}"
+        ) from error
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    if any(kind == nw.Object for kind in frame.schema.values()):
+        return pl.DataFrame({c: _column(str(c), frame[c].to_list()) for c in frame.columns})
+    return frame.to_polars()
+
+
+def _read_sql(query: Any, connection: Any, name: str) -> pl.DataFrame:
+    if isinstance(connection, str):
+        connection = require("sqlalchemy", "sql").create_engine(connection)
+    try:
+        return pl.read_database(str(query), connection)
+    except Exception as error:  # noqa: BLE001 - each driver raises its own type; all become one clear error
+        raise DataError(f"{name}: the query failed: {error}") from error
+
+
+def _read_file(
+    path: Path, ids: Sequence[str], separator: str | None, columns: Sequence[str] | None, name: str
+) -> pl.DataFrame:
+    if not path.exists():
+        raise DataError(f"{name}: no such file: {path}")
+    if path.is_dir():
+        raise DataError(f"{name}: {path} is a folder, expected a CSV, TSV or Parquet file")
+    if path.stat().st_size == 0:
+        raise DataError(f"{name}: {path} is empty (0 bytes)")
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        try:
+            return pl.read_parquet(path)
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"{name}: {path} is not a readable Parquet file: {error}") from error
+    if separator is None:
+        separator = "\t" if ".tsv" in path.suffixes else ","
+    frame = _read_text(path, separator, columns, name)
+    return frame.with_columns(_integers_where_lossless(frame[c]) for c in ids if c in frame.columns)
+
+
+def _read_text(path: Path, separator: str, columns: Sequence[str] | None, name: str) -> pl.DataFrame:
+    """A delimited file, every field as text first for exactness, then the other columns typed."""
+    source: Any = path
+    if len(separator) > 1:
+        content = path.read_bytes()
+        if b"\x1f" in content:
+            raise DataError(f"{name}: {path} holds control characters; give it a one-character separator")
+        source, separator = io.BytesIO(content.replace(separator.encode(), b"\x1f")), "\x1f"
+    try:
+        frame = pl.read_csv(source, separator=separator, has_header=columns is None, infer_schema=False)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{name}: {path} cannot be read as text separated by {separator!r}: {error}"
+        ) from error
+    if columns is not None:
+        if len(columns) != frame.width:
+            raise DataError(
+                f"{name}: {path} has {frame.width} columns when split at {separator!r}, "
+                f"but {len(columns)} names were given: {', '.join(columns)}"
+            )
+        frame.columns = list(columns)
+    return frame
+
+
+def _integers_where_lossless(ids: pl.Series) -> pl.Series:
+    """Text that is the plain spelling of integers as integers; ``007`` or ``+1`` anywhere keeps the column text."""
+    numbers = ids.cast(pl.Int64, strict=False)
+    return (
+        numbers
+        if (numbers.cast(pl.String) == ids).all() and numbers.null_count() == ids.null_count()
+        else ids
+    )

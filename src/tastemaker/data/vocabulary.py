@@ -1,0 +1,150 @@
+"""Ids of any type, in and out; int32 codes within."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tastemaker.errors import DataError
+
+__all__ = ["Vocabulary", "id_series"]
+
+_UUID = "uuid"
+
+
+def _is_uuid(values: pl.Series) -> bool:
+    return values.dtype == pl.Object and any(isinstance(v, UUID) for v in values if v is not None)
+
+
+def id_series(values: Any, column: str = "id") -> pl.Series:
+    """Ids as a Polars series of a type that can be compared, stored and sent: integers, text, dates, booleans.
+
+    UUIDs become their text, categories the names of their levels, whole-numbered floats integers.
+
+    Raises:
+        DataError: for ids of mixed or unsuitable types (lists, fractions).
+    """
+    if isinstance(values, pl.Series):
+        series = values
+    else:
+        if not isinstance(values, np.ndarray):
+            values = list(values)
+            kinds = {type(v) for v in values if v is not None}
+            if any(issubclass(kind, UUID) for kind in kinds):
+                values = [None if v is None else str(v) for v in values]
+        try:
+            series = pl.Series(column, values, strict=True)
+        except (TypeError, pl.exceptions.PolarsError) as error:
+            raise DataError(
+                f"column {column!r}: ids must be of one type, e.g. all text or all integers ({error})"
+            ) from error
+    if series.dtype == pl.Object:
+        kinds = {type(v) for v in series if v is not None}
+        if not all(issubclass(kind, UUID | str) for kind in kinds):
+            names = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise DataError(
+                f"column {column!r}: ids must be of one type, e.g. all text or all integers; got {names}"
+            )
+        return pl.Series(column, [None if v is None else str(v) for v in series], dtype=pl.String)
+    if isinstance(series.dtype, pl.Categorical | pl.Enum):
+        return series.cast(pl.String)
+    if series.dtype.is_float():
+        whole = series.is_null() | (series == series.round(0))
+        if not whole.all():
+            raise DataError(
+                f"column {column!r}: ids must be whole numbers or text, got {series.filter(~whole)[0]}"
+            )
+        return series.fill_nan(None).cast(pl.Int64)
+    if series.dtype == pl.Null:
+        return series.cast(pl.String)
+    if series.dtype.is_nested() or series.dtype.is_decimal():
+        raise DataError(f"column {column!r}: ids must be text, integers, UUIDs or dates, got {series.dtype}")
+    return series
+
+
+class Vocabulary:
+    """A bijection between the caller's ids and the codes 0, 1, …, n − 1.
+
+    >>> v = Vocabulary.from_values(["squid-game", "the-crown", "squid-game"])
+    >>> len(v), v.encode(["the-crown", "unknown"]).tolist(), v.decode_list([0])
+    (2, [1, -1], ['squid-game'])
+    """
+
+    def __init__(self, ids: pl.Series, *, uuid: bool = False) -> None:
+        """``ids``: distinct, none missing, in the order of their codes; ``uuid``: text that stands for UUIDs."""
+        self.ids = ids
+        self.uuid = uuid
+
+    @classmethod
+    def from_values(cls, *values: Any, column: str = "id") -> "Vocabulary":
+        """The distinct ids of one or more columns, in order of first appearance."""
+        raw = [v if isinstance(v, pl.Series) else list(v) for v in values]
+        uuid = any(
+            _is_uuid(v) if isinstance(v, pl.Series) else any(isinstance(x, UUID) for x in v) for v in raw
+        )
+        parts = [id_series(v, column).rename(column) for v in raw]
+        parts = [p for p in parts if len(p)] or parts[:1]
+        if (
+            len({p.dtype.is_integer() for p in parts}) > 1
+            or len({p.dtype for p in parts if not p.dtype.is_integer()}) > 1
+        ):
+            kinds = " and ".join(sorted({str(p.dtype) for p in parts}))
+            raise DataError(f"column {column!r}: ids are {kinds} in different tables; give them one type")
+        if len({p.dtype for p in parts}) > 1:
+            parts = [p.cast(pl.Int64) for p in parts]
+        return cls(pl.concat(parts).unique(maintain_order=True).rechunk(), uuid=uuid)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} ids of {'UUID' if self.uuid else self.ids.dtype})"
+
+    @cached_property
+    def _table(self) -> pl.DataFrame:
+        return pl.DataFrame({"id": self.ids, "code": np.arange(len(self), dtype=np.int32)})
+
+    @cached_property
+    def _small(self) -> dict[Any, int]:
+        return dict(zip(self.ids.to_list(), range(len(self)), strict=True))
+
+    def encode(self, values: Any) -> NDArray[np.int32]:
+        """int32 codes of ``values``, −1 for an id that is not known (nulls and ids of another type are not known)."""
+        if isinstance(values, Sequence) and len(values) <= 64 and not isinstance(values, str):
+            found = (self._small.get(str(v) if isinstance(v, UUID) else self._plain(v), -1) for v in values)
+            return np.fromiter(found, np.int32, len(values))
+        series = id_series(values)
+        if series.dtype != self.ids.dtype:
+            if not (series.dtype.is_integer() and self.ids.dtype.is_integer()):
+                return np.full(len(series), -1, np.int32)
+            series = series.cast(self.ids.dtype, strict=False)
+        joined = pl.DataFrame({"id": series}).join(self._table, on="id", how="left", maintain_order="left")
+        return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
+
+    def _plain(self, value: Any) -> Any:
+        """A NumPy scalar as the Python value that equals it; what has no hash is no id."""
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, bool) and self.ids.dtype != pl.Boolean:
+            return None
+        return value if value.__hash__ is not None else None
+
+    def decode(self, codes: Any) -> pl.Series:
+        """The ids of ``codes`` as a Polars series; null for −1. UUIDs come as text, which Polars can hold."""
+        codes = np.asarray(codes)
+        found = (
+            self.ids.gather(np.where(codes < 0, 0, codes))
+            if len(self)
+            else pl.Series([None] * len(codes), dtype=self.ids.dtype)
+        )
+        if len(codes) and codes.min() < 0 and len(self):
+            found = pl.select(pl.when(pl.Series(codes >= 0)).then(found).otherwise(None)).to_series()
+        return found.rename("id")
+
+    def decode_list(self, codes: Any) -> list[Any]:
+        """The ids of ``codes`` as Python objects of the caller's own type (UUIDs as UUIDs)."""
+        ids = self.decode(codes).to_list()
+        return [None if i is None else UUID(i) for i in ids] if self.uuid else ids

@@ -1,0 +1,55 @@
+"""The errors that this package raises on purpose. Each message says what was received, what was expected and what to do."""
+
+__all__ = [
+    "BundleError",
+    "CannotAnswerError",
+    "DataError",
+    "MissingExtraError",
+    "NotFittedError",
+    "TastemakerError",
+    "require",
+]
+
+import importlib
+from types import ModuleType
+
+
+class TastemakerError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class DataError(TastemakerError, ValueError):
+    """Input data that cannot be used: names the column, how many rows, and the first of them."""
+
+
+class NotFittedError(TastemakerError, RuntimeError):
+    """A question to a model that has not been fitted or loaded yet."""
+
+
+class BundleError(TastemakerError, ValueError):
+    """A saved model that is damaged, foreign or newer than this version can read."""
+
+
+class CannotAnswerError(TastemakerError, ValueError):
+    """A kind of question that this model cannot answer."""
+
+
+class MissingExtraError(TastemakerError, ImportError):
+    """An optional part that is not installed; the message has the line that installs it."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional ``module``, or say which extra of this package brings it.
+
+    Raises:
+        MissingExtraError: if the module is not installed.
+
+    >>> require("json", "plots").dumps([1])
+    '[1]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{module} is not installed; it comes with: pip install 'tastemaker[{extra}]'"
+        ) from error

@@ -1,0 +1,15 @@
+"""Fixtures that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the public data sets, or a skip that says how to have it."""
+    folder = os.environ.get("TASTEMAKER_DATA")
+    if not folder:
+        pytest.skip("real data: set TASTEMAKER_DATA to the folder with the public data sets")
+    return Path(folder).resolve()
