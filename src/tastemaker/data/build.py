@@ -243,4 +243,5 @@ def merge_duplicates(data: Dataset, rule: Duplicates) -> Dataset:
     together = np.maximum.reduceat(numbers, first) if rule == "max" else np.add.reduceat(numbers, first)
     if rule == "mean":
         together /= np.diff(np.r_[first, len(pair)])
-    return merged.with_columns(**{column: together[np.argsort(last)]})
+    together = together[np.argsort(last)]
+    return merged.with_columns(value=together) if column == "value" else merged.with_columns(weight=together)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -144,13 +144,13 @@ class Dataset:
 
     def with_columns(
         self, *, value: ArrayLike | None = None, weight: ArrayLike | None = None, schema: Schema | None = None
-    ) -> Self:
+    ) -> "Dataset":
         """The same interactions with other values or weights (float[n], finite; weights not negative).
 
         Raises:
             DataError: for a wrong length, a value that is not finite or a negative weight.
         """
-        columns = {}
+        columns: dict[str, Any] = {}
         for name, given in (("value", value), ("weight", weight)):
             if given is None:
                 continue

@@ -18,9 +18,9 @@ def ragged_take(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> NDArray
     starts = indptr[rows]
     lengths = indptr[rows + 1] - starts
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1] if len(ends) else 0, dtype=np.int64) + np.repeat(
-        starts - ends + lengths, lengths
-    )
+    total = int(ends[-1]) if len(ends) else 0
+    offsets: NDArray[np.int64] = np.repeat(starts - ends + lengths, lengths)
+    return np.arange(total, dtype=np.int64) + offsets
 
 
 @dataclass(frozen=True, eq=False)

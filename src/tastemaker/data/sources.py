@@ -57,7 +57,7 @@ def read_table(
 def _column(key: str, values: Any) -> pl.Series:
     """A column of a mapping; ids of types that Polars does not have (UUIDs) stay Python objects."""
     try:
-        return pl.Series(key, values, strict=False if isinstance(values, list) and _numbers(values) else True)
+        return pl.Series(key, values, strict=not (isinstance(values, list) and _numbers(values)))
     except (TypeError, pl.exceptions.PolarsError):
         return pl.Series(key, list(values), dtype=pl.Object)
 
@@ -80,7 +80,8 @@ def _from_dataframe(source: Any, name: str) -> pl.DataFrame:
         frame = frame.collect()
     if any(kind == nw.Object for kind in frame.schema.values()):
         return pl.DataFrame({c: _column(str(c), frame[c].to_list()) for c in frame.columns})
-    return frame.to_polars()
+    table: pl.DataFrame = frame.to_polars()
+    return table
 
 
 def _read_sql(query: Any, connection: Any, name: str) -> pl.DataFrame:
@@ -88,7 +89,7 @@ def _read_sql(query: Any, connection: Any, name: str) -> pl.DataFrame:
         connection = require("sqlalchemy", "sql").create_engine(connection)
     try:
         return pl.read_database(str(query), connection)
-    except Exception as error:  # noqa: BLE001 - each driver raises its own type; all become one clear error
+    except Exception as error:
         raise DataError(f"{name}: the query failed: {error}") from error
 
 

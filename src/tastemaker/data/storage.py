@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset, Schema
@@ -83,10 +84,9 @@ def read_arrow(path: Path) -> pl.DataFrame:
         DataError: if it is missing or damaged.
     """
     try:
-        return pl.read_ipc(path, memory_map=True, rechunk=False)
-    except (OSError, pl.exceptions.PolarsError, BaseException) as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
+        with pa.memory_map(str(path)) as source:
+            return pl.DataFrame(pa.ipc.open_file(source).read_all())
+    except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} is missing or damaged: {error}") from error
 
 
@@ -152,7 +152,7 @@ def load_dataset(path: Path) -> Dataset:
     interactions = read_arrow(path / "interactions.arrow")
     context = read_arrow(path / "context.arrow") if (path / "context.arrow").exists() else pl.DataFrame()
     data = Dataset(
-        *(interactions[c].to_numpy() for c in _COLUMNS),
+        **{c: interactions[c].to_numpy() for c in _COLUMNS},
         users=users,
         items=items,
         user_features=user_features,
