@@ -1,1 +1,78 @@
-"""."""
+"""tastemaker: from a table of who-liked-what to a list worth showing.
+
+>>> import tastemaker as tm
+>>> data = tm.Dataset.from_interactions({"user": ["ann", "ann", "bob"], "item": ["tea", "jam", "tea"]})
+>>> tm.ItemKNN().fit(data).recommend(["bob"], k=1).lists()
+[['jam']]
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.data.dataset import Dataset
+from tastemaker.errors import (
+    BundleError,
+    CannotAnswerError,
+    DataError,
+    MissingExtraError,
+    NotFittedError,
+    TastemakerError,
+)
+
+if TYPE_CHECKING:
+    from tastemaker import datasets
+    from tastemaker.evaluation import compare, evaluate
+    from tastemaker.models.bundle import load
+    from tastemaker.models.content import ContentBased
+    from tastemaker.models.item_knn import ItemKNN
+    from tastemaker.models.matrix_factorization import MatrixFactorization
+    from tastemaker.models.popularity import Popularity
+    from tastemaker.models.random import Random
+    from tastemaker.models.user_knn import UserKNN
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "CannotAnswerError",
+    "ContentBased",
+    "DataError",
+    "Dataset",
+    "ItemKNN",
+    "MatrixFactorization",
+    "MissingExtraError",
+    "NotFittedError",
+    "Popularity",
+    "Random",
+    "TastemakerError",
+    "UserKNN",
+    "compare",
+    "datasets",
+    "evaluate",
+    "load",
+]
+
+# What is loaded when it is first asked for, so that the import stays light.
+_LAZY = {
+    "ContentBased": "tastemaker.models.content",
+    "ItemKNN": "tastemaker.models.item_knn",
+    "MatrixFactorization": "tastemaker.models.matrix_factorization",
+    "Popularity": "tastemaker.models.popularity",
+    "Random": "tastemaker.models.random",
+    "UserKNN": "tastemaker.models.user_knn",
+    "compare": "tastemaker.evaluation",
+    "evaluate": "tastemaker.evaluation",
+    "load": "tastemaker.models.bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "datasets":
+        return importlib.import_module("tastemaker.datasets")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tastemaker' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,43 @@
-"""."""
+"""f(users, items) → scores: one file a model family, all behind one contract. Names are registered here, loaded on demand."""
+
+import importlib
+from typing import Any
+
+from tastemaker.errors import TastemakerError
+
+__all__ = ["model_class", "names", "names_that_answer"]
+
+_CLASSES = {
+    "popularity": "tastemaker.models.popularity:Popularity",
+    "random": "tastemaker.models.random:Random",
+    "content": "tastemaker.models.content:ContentBased",
+    "user_knn": "tastemaker.models.user_knn:UserKNN",
+    "item_knn": "tastemaker.models.item_knn:ItemKNN",
+    "mf": "tastemaker.models.matrix_factorization:MatrixFactorization",
+}
+
+
+def names() -> list[str]:
+    """The registered names of all models."""
+    return list(_CLASSES)
+
+
+def model_class(name: str) -> type[Any]:
+    """The class registered as ``name``.
+
+    Raises:
+        TastemakerError: for a name that is not registered.
+
+    >>> model_class("mf").__name__
+    'MatrixFactorization'
+    """
+    if name not in _CLASSES:
+        raise TastemakerError(f"no model is called {name!r}; there are: {', '.join(names())}")
+    module, _, attribute = _CLASSES[name].partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def names_that_answer(kind: str) -> list[str]:
+    """The names of the models that can score queries of ``kind`` (``known``, ``history``, ``anonymous``, ``seeds``)."""
+    return [name for name in names() if kind in model_class(name).answers]

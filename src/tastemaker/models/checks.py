@@ -1,0 +1,33 @@
+"""Checks of hyper-parameters at construction: what was received, what was expected."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["between", "one_of", "whole"]
+
+
+def whole(name: str, value: Any, low: int = 1) -> None:
+    """Refuse what is not a whole number of at least ``low``.
+
+    >>> whole("factors", 0)
+    Traceback (most recent call last):
+    ValueError: factors must be a whole number of at least 1, got 0
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
+
+
+def between(name: str, value: Any, low: float = 0.0, high: float = math.inf, *, open_low: bool = False) -> None:
+    """Refuse what is not a finite number from ``low`` to ``high`` (``open_low``: above ``low``)."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value < low or value > high or (open_low and value == low):
+        least = f"above {low:g}" if open_low else f"at least {low:g}"
+        most = "" if math.isinf(high) else f" and at most {high:g}"
+        raise ValueError(f"{name} must be a number {least}{most}, got {value!r}")
+
+
+def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse what is none of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
