@@ -23,9 +23,7 @@ def _load() -> Any:
     best = _ISAS.index(baseline.best_isa())
     if forced:
         if _ISAS.index(forced) > best:
-            raise ImportError(
-                f"TASTEMAKER_ISA={forced} is set, but this processor runs at most {_ISAS[best]}"
-            )
+            raise ImportError(f"TASTEMAKER_ISA={forced} is set, but this processor runs at most {_ISAS[best]}")
         return importlib.import_module(f"tastemaker._native._kernels_{forced}")
     for isa in reversed(_ISAS[1 : best + 1]):
         try:
