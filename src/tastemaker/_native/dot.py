@@ -1,0 +1,132 @@
+"""Dot products of queries and items: every score is one sequential chain of multiply-adds, alone or in any batch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tastemaker._native import kernels, threads
+
+__all__ = ["PackedItems", "dot_scores", "dot_scores_numpy"]
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class PackedItems:
+    """Item factors with their copy in the kernel's layout, made on first use; keep one with a fitted model.
+
+    Attributes:
+        items: float32, items x factors.
+        bias: float32, one a item, added to its scores; ``None`` adds nothing.
+    """
+
+    items: Float32
+    bias: Float32 | None = None
+
+    def __post_init__(self) -> None:
+        items = _matrix("items", self.items)
+        object.__setattr__(self, "items", items)
+        if self.bias is not None:
+            bias = np.ascontiguousarray(self.bias, np.float32)
+            if bias.shape != (len(items),):
+                raise ValueError(
+                    f"bias must have one value for each of the {len(items)} items, got shape {bias.shape}"
+                )
+            object.__setattr__(self, "bias", bias)
+
+    @classmethod
+    def of(cls, items: "Float32 | PackedItems") -> "PackedItems":
+        """The items themselves when they are packed already."""
+        return items if isinstance(items, PackedItems) else cls(items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def factors(self) -> int:
+        """The length of an item's vector."""
+        return int(self.items.shape[1])
+
+    @cached_property
+    def panels(self) -> Float32:
+        """All items in the kernel's layout: panels x factors x items of a panel, the last panel filled up with zeros."""
+        return self.pack(np.empty(0, np.int32))
+
+    def pack(self, codes: Int32) -> Float32:
+        """The items named by ``codes``, in that order, in the kernel's layout; none named means all."""
+        width = kernels.panel
+        panels = _aligned((-(-(len(codes) or len(self)) // width), self.factors, width))
+        kernels.pack_items(self.items, codes, panels, threads())
+        return panels
+
+    def offsets(self, codes: Int32 | None = None, mask: NDArray[np.bool_] | None = None) -> Float32:
+        """What each lane of the panels starts from: the item's bias or 0; NaN for items out of the mask and for the filling."""
+        count = len(self) if codes is None else len(codes)
+        padded = np.full(-(-count // kernels.panel) * kernels.panel, np.nan, np.float32)
+        padded[:count] = 0.0 if self.bias is None else self.bias if codes is None else self.bias[codes]
+        if mask is not None:
+            padded[:count][~mask] = np.nan
+        return padded
+
+
+def dot_scores(queries: Float32, items: Float32 | PackedItems) -> Float32:
+    """Score every item for every query: ``bias[i] + <queries[q], items[i]>``.
+
+    Args:
+        queries: float32, queries x factors.
+        items: float32, items x factors; or the same packed once, with a bias if there is one.
+
+    Returns:
+        float32, queries x items. A query's row has the same bits alone or in any batch, with any number of threads.
+
+    Raises:
+        ValueError: if the factors of the two sides differ.
+
+    >>> dot_scores(np.array([[1, 2]], np.float32), np.array([[3, 4], [5, 6]], np.float32))
+    array([[11., 17.]], dtype=float32)
+    """
+    queries, packed = operands(queries, items)
+    scores = np.empty((len(queries), len(packed)), np.float32)
+    if scores.size:
+        kernels.dot_scores(queries, packed.panels, packed.offsets(), scores, threads())
+    return scores
+
+
+def dot_scores_numpy(queries: Float32, items: Float32 | PackedItems) -> Float32:
+    """What :func:`dot_scores` computes, up to rounding: a float64 product, rounded once."""
+    packed = PackedItems.of(items)
+    scores = queries.astype(np.float64) @ packed.items.T.astype(np.float64)
+    if packed.bias is not None:
+        scores += packed.bias
+    return scores.astype(np.float32)
+
+
+def operands(queries: Float32, items: Float32 | PackedItems) -> tuple[Float32, PackedItems]:
+    """Both sides of the product, checked and in the kernel's types."""
+    packed = PackedItems.of(items)
+    queries = _matrix("queries", queries)
+    if queries.shape[1] != packed.factors:
+        raise ValueError(
+            f"queries have {queries.shape[1]} factors and items {packed.factors}; they must agree"
+        )
+    return queries, packed
+
+
+def _matrix(name: str, values: Float32) -> Float32:
+    matrix = np.ascontiguousarray(values, np.float32)
+    if matrix.ndim != 2:
+        raise ValueError(
+            f"{name} must be a matrix with one row of factors each, got shape {np.shape(values)}"
+        )
+    return matrix
+
+
+def _aligned(shape: tuple[int, ...], alignment: int = 64) -> Float32:
+    """An uninitialised array that starts on a cache line, so that no load of a panel straddles two."""
+    size = int(np.prod(shape)) * 4
+    raw = np.empty(size + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
+    return raw[start : start + size].view(np.float32).reshape(shape)
