@@ -179,13 +179,22 @@ def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str)
     if series.dtype.is_temporal():
         series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     elif series.dtype.is_integer():
-        series = series * 1_000_000 // _PER_SECOND[unit] if unit != "us" else series
+        per = _PER_SECOND[unit]
+        series = series * (1_000_000 // per) if per <= 1_000_000 else series // (per // 1_000_000)
     elif series.dtype.is_float():
         series = (series.fill_nan(None) * (1_000_000 / _PER_SECOND[unit])).round(0)
     else:
         raise DataError(f"{name}, column {column!r}: expected times, got {frame[column].dtype}")
     _check_rows(frame, column, series.is_null(), "times are missing or unreadable", name)
     return series.cast(pl.Int64).to_numpy().copy()
+
+
+def _dates(text: pl.Series) -> pl.Series:
+    """Dates and times in a common form of text; null where it is none."""
+    try:
+        return text.str.to_datetime(strict=False)
+    except pl.exceptions.ComputeError:  # no common form was recognised
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
 
 
 def _features(source: Any, column: str, name: str) -> pl.DataFrame | None:

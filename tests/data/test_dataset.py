@@ -1,0 +1,251 @@
+"""Any table in; the caller's own ids and column names; one clear error for what cannot be used."""
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tastemaker.data import Dataset
+from tastemaker.errors import DataError
+
+COLUMNS = {
+    "customer": ["ann", "bob", "ann", "cid"],
+    "product": [10, 10, 20, 30],
+    "stars": [5.0, 3.0, 4.0, 1.0],
+    "when": [400, 300, 200, 100],
+}
+NAMES = {"user": "customer", "item": "product", "rating": "stars", "timestamp": "when"}
+
+
+def rows(data: Dataset) -> list[tuple[object, ...]]:
+    """The interactions in the caller's ids."""
+    users, items = data.users.decode_list(data.user), data.items.decode_list(data.item)
+    return list(zip(users, items, data.value.tolist(), (data.timestamp // 1_000_000).tolist(), strict=True))
+
+
+EXPECTED = list(zip(*COLUMNS.values(), strict=True))
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    path = tmp_path / "ratings.csv"
+    pl.DataFrame(COLUMNS).write_csv(path)
+    return path
+
+
+def relation() -> object:
+    frame = pl.DataFrame(COLUMNS)
+    return duckdb.sql("select * from frame") if frame.height else None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [COLUMNS, pl.DataFrame(COLUMNS), pl.LazyFrame(COLUMNS), pd.DataFrame(COLUMNS), pa.table(COLUMNS)],
+    ids=["mapping", "polars", "lazy", "pandas", "arrow"],
+)
+def test_any_dataframe(source: object) -> None:
+    assert rows(Dataset.from_interactions(source, **NAMES)) == EXPECTED
+
+
+def test_duckdb_relation() -> None:
+    assert rows(Dataset.from_interactions(relation(), **NAMES)) == EXPECTED
+
+
+def test_csv_tsv_parquet_and_odd_separators(csv: Path, tmp_path: Path) -> None:
+    frame = pl.DataFrame(COLUMNS)
+    frame.write_csv(tmp_path / "r.tsv", separator="\t")
+    frame.write_parquet(tmp_path / "r.parquet")
+    frame.write_csv(tmp_path / "semi.csv", separator=";")
+    (tmp_path / "r.dat").write_text("".join("::".join(map(str, row)) + "\n" for row in EXPECTED))
+    for path, options in (
+        (csv, {}),
+        (str(csv), {}),
+        (tmp_path / "r.tsv", {}),
+        (tmp_path / "r.parquet", {}),
+        (tmp_path / "semi.csv", {"separator": ";"}),
+        (tmp_path / "r.dat", {"separator": "::", "columns": list(COLUMNS)}),
+    ):
+        assert rows(Dataset.from_interactions(path, **NAMES, **options)) == EXPECTED
+
+
+def test_sql_query(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "shop.db")
+    connection.execute("create table r (customer text, product integer, stars real, 'when' integer)")
+    connection.executemany("insert into r values (?, ?, ?, ?)", EXPECTED)
+    connection.commit()
+    for source in (connection, f"sqlite:///{tmp_path / 'shop.db'}"):
+        assert rows(Dataset.from_interactions("select * from r", connection=source, **NAMES)) == EXPECTED
+    with pytest.raises(DataError, match="the query failed"):
+        Dataset.from_interactions("select * from nothing", connection=connection, **NAMES)
+
+
+def test_ids_keep_their_type() -> None:
+    uuids = [uuid4() for _ in range(3)]
+    for ids in (uuids, ["a", "b", "c"], [7, 8, 9], [datetime(2024, 1, d) for d in (1, 2, 3)]):
+        data = Dataset.from_interactions({"user": ids, "item": [1, 2, 3]})
+        assert data.users.decode_list(data.user) == ids
+        assert data.users.encode(ids).tolist() == [0, 1, 2]
+    frame = pd.DataFrame({"user": uuids, "item": [1, 2, 3]})
+    assert Dataset.from_interactions(frame).users.decode_list([0, 1, 2]) == uuids
+
+
+def test_text_ids_in_files_keep_leading_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("user,item\n007,1\n7,2\n")
+    data = Dataset.from_interactions(path)
+    assert data.users.decode_list([0, 1]) == ["007", "7"]
+    assert data.items.decode_list([0, 1]) == [1, 2]
+
+
+def test_large_integer_ids_stay_apart() -> None:
+    data = Dataset.from_interactions({"user": [2**53, 2**53 + 1], "item": [2**24, 2**24 + 1]})
+    assert data.n_users == data.n_items == 2
+
+
+def test_features_are_aligned_and_bring_cold_items() -> None:
+    films = pd.DataFrame({"product": [30, 99, 10], "genre": ["noir", "sci-fi", "drama"]})
+    data = Dataset.from_interactions(COLUMNS, **NAMES, item_features=films)
+    assert data.items.decode_list(range(4)) == [10, 20, 30, 99]
+    assert data.item_features["genre"].to_list() == ["drama", None, "noir", "sci-fi"]
+    assert data.user_features.width == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [("last", 1.0), ("auto", 1.0), ("sum", 9.0), ("max", 5.0), ("mean", 3.0)]
+)
+def test_duplicate_ratings(rule: str, value: float) -> None:
+    table = {"user": ["a"] * 4, "item": [1, 2, 1, 1], "r": [5, 2, 1, 3], "t": [0, 0, 9, 5]}
+    data = Dataset.from_interactions(table, rating="r", timestamp="t", duplicates=rule)
+    assert dict(zip(data.items.decode_list(data.item), data.value, strict=True)) == {1: value, 2: 2.0}
+
+
+def test_duplicate_clicks_add_up_and_can_be_refused() -> None:
+    table = {"user": ["a", "a", "b"], "item": [1, 1, 1]}
+    assert Dataset.from_interactions(table).weight.tolist() == [2, 1]
+    with pytest.raises(DataError, match=r"1 interactions repeat a user and item; the first is row 2: 'a', 1"):
+        Dataset.from_interactions(table, duplicates="error")
+
+
+def test_histories_are_oldest_first_and_stable() -> None:
+    table = {"user": ["a"] * 4, "item": [1, 2, 3, 4], "t": [5, 3, 3, 1]}
+    data = Dataset.from_interactions(table, timestamp="t")
+    assert data.items.decode_list(data.by_user.indices) == [4, 2, 3, 1]
+    assert data.by_item.indices.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_become_microseconds(unit: str) -> None:
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    data = Dataset.from_interactions(
+        {"user": [1], "item": [1], "t": [978300760 * per_second]}, timestamp="t", timestamp_unit=unit
+    )
+    assert data.timestamp[0] == 978300760_000_000
+    dated = Dataset.from_interactions({"user": [1], "item": [1], "t": ["2000-12-31T22:12:40"]}, timestamp="t")
+    assert dated.timestamp[0] == 978300760_000_000
+
+
+def test_columns_cannot_be_written() -> None:
+    data = Dataset.from_interactions(COLUMNS, **NAMES)
+    with pytest.raises(ValueError, match="read-only"):
+        data.value[0] = 1
+    part = data.select(data.value > 3)
+    assert len(part) == 2
+    assert part.n_users == data.n_users
+
+
+def test_matrix_is_the_rating_matrix() -> None:
+    data = Dataset.from_interactions(COLUMNS, **NAMES)
+    assert data.matrix().toarray().tolist() == [[5, 4, 0], [3, 0, 0], [0, 0, 1]]
+    assert data.implicit().matrix().toarray().tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    uuids = [uuid4() for _ in range(4)]
+    data = Dataset.from_interactions(
+        COLUMNS | {"customer": uuids, "hour": [1, 2, 3, 4]}, **NAMES, context=["hour"], scale=(1, 5)
+    )
+    back = Dataset.load(data.save(tmp_path / "saved"))
+    assert rows(back) == rows(data)
+    assert back.schema == data.schema
+    assert back.context.equals(data.context)
+    data.select(np.array([0])).save(tmp_path / "saved")
+    assert len(Dataset.load(tmp_path / "saved")) == 1
+
+
+def test_damaged_or_foreign_folders_are_refused(tmp_path: Path) -> None:
+    data = Dataset.from_interactions(COLUMNS, **NAMES)
+    path = data.save(tmp_path / "saved")
+    content = bytearray((path / "interactions.arrow").read_bytes())
+    place = bytes(content).index(np.float32(5.0).tobytes() + np.float32(3.0).tobytes())
+    content[place : place + 4] = np.float32(4.5).tobytes()
+    (path / "interactions.arrow").write_bytes(content)
+    with pytest.raises(DataError, match="does not match its fingerprint"):
+        Dataset.load(path)
+    (path / "interactions.arrow").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="missing or damaged"):
+        Dataset.load(path)
+    with pytest.raises(DataError, match="not a saved Dataset"):
+        Dataset.load(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError, match="is not a saved Dataset; choose another folder"):
+        data.save(tmp_path / "mine")
+
+
+def bad(**changes: object) -> dict[str, object]:
+    return COLUMNS | changes
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (bad(), {"user": "client"}, r"no column 'client'; there are: 'customer', 'product', 'stars', 'when'"),
+        (bad(customer=["ann", None, "ann", None]), {}, r"column 'customer': 2 ids are missing; row 2: None, row 4"),
+        (bad(stars=[5, float("nan"), 1, 2]), {}, r"column 'stars': 1 values are missing, NaN or infinite; row 2"),
+        (bad(stars=[5, float("inf"), 1, 2]), {}, r"column 'stars': 1 values are missing, NaN or infinite; row 2"),
+        (bad(stars=["5", "four", "1", "2"]), {}, r"column 'stars': 1 values are not numbers; row 2: 'four'"),
+        (bad(), {"scale": (1, 4)}, r"column 'stars': 1 ratings are outside the declared scale 1–4; row 1: 5"),
+        (bad(), {"scale": (5, 1)}, r"low end must be below its high end"),
+        (bad(when=["now", "then", "1", "2"]), {}, r"column 'when': 4 times are missing or unreadable"),
+        (bad(), {"weight": "stars", "duplicates": "best"}, r"expected auto, last, sum, max, mean or error, got 'best'"),
+        ({k: [] for k in COLUMNS}, {}, r"there are no rows"),
+        (bad(product=[1.5, 2, 3, 4]), {}, r"column 'product': ids must be whole numbers or text, got 1.5"),
+        (bad(product=[[1], [2], [3], [4]]), {}, r"ids must be text, integers, UUIDs or dates"),
+        (bad(weight=[1, -1, 1, 1]), {"weight": "weight"}, r"column 'weight': 1 weights are negative; row 2"),
+        (42, {}, r"expected a dataframe, a mapping of columns, a file path or a SQL query"),
+    ],
+)
+def test_bad_input_is_one_clear_error(source: object, options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Dataset.from_interactions(source, **{**NAMES, **options})
+
+
+def test_bad_files_are_one_clear_error(csv: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "semi.csv").write_text(csv.read_text().replace(",", ";"))
+    (tmp_path / "fake.parquet").write_text("not parquet")
+    for path, message in (
+        (tmp_path / "no.csv", "no such file"),
+        (tmp_path / "empty.csv", "is empty"),
+        (tmp_path / "semi.csv", "is the separator ';'"),
+        (tmp_path / "fake.parquet", "not a readable Parquet file"),
+        (tmp_path, "is a folder"),
+    ):
+        with pytest.raises(DataError, match=message):
+            Dataset.from_interactions(path, **NAMES)
+
+
+def test_feature_tables_are_checked() -> None:
+    for table, message in (
+        ({"product": [10, 10], "genre": ["a", "b"]}, "1 ids appear more than once; row 2: 10"),
+        ({"id": [10], "genre": ["a"]}, "no column 'product'"),
+        ({"product": ["10"], "genre": ["a"]}, "ids are .* in different tables"),
+    ):
+        with pytest.raises(DataError, match=message):
+            Dataset.from_interactions(COLUMNS, **NAMES, item_features=table)
