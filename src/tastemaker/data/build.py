@@ -172,10 +172,7 @@ def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str)
         return np.zeros(frame.height, np.int64)
     series = frame[column]
     if series.dtype == pl.String:
-        numbers = series.cast(pl.Float64, strict=False)
-        series = (
-            numbers if numbers.null_count() == series.null_count() else series.str.to_datetime(strict=False)
-        )
+        series = _times_in_text(series)
     if series.dtype.is_temporal():
         series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     elif series.dtype.is_integer():
@@ -189,8 +186,12 @@ def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str)
     return series.cast(pl.Int64).to_numpy().copy()
 
 
-def _dates(text: pl.Series) -> pl.Series:
-    """Dates and times in a common form of text; null where it is none."""
+def _times_in_text(text: pl.Series) -> pl.Series:
+    """Text as integers, numbers or dates, whichever all of it is; null where it is no date."""
+    for kind in (pl.Int64, pl.Float64):
+        numbers = text.cast(kind, strict=False)
+        if numbers.null_count() == text.null_count():
+            return numbers
     try:
         return text.str.to_datetime(strict=False)
     except pl.exceptions.ComputeError:  # no common form was recognised

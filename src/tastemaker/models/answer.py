@@ -71,7 +71,9 @@ def answer(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, wish:
     def retrieve(rows: NDArray[np.int64], depth: int) -> TopK:
         return _retrieve(model, fitted, queries, rules, able, rows, depth)
 
-    caps = [Cap.from_column(column(fitted.catalogue.item_features, c), n) for c, n in (wish.caps or {}).items()]
+    caps = [
+        Cap.from_column(column(fitted.catalogue.item_features, c), n) for c, n in (wish.caps or {}).items()
+    ]
     if caps or wish.diversify:
         variety = Diversity(model._diversity_vectors(fitted), wish.diversify) if wish.diversify else None
         lists = rerank(retrieve, len(queries), wish.k, caps=caps, diversity=variety)
@@ -84,6 +86,13 @@ def answer(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, wish:
         sources=[model.name if a else FALLBACK for a in able],
         shortfalls=[str(short[q]) if q in short else "" for q in range(len(queries))],
     )
+
+
+def _column(features: pl.DataFrame, name: str) -> pl.Series:
+    if name not in features.columns:
+        there = ", ".join(map(repr, features.columns)) or "none"
+        raise DataError(f"caps: the items have no feature {name!r}; there are: {there}")
+    return features[name]
 
 
 def _retrieve(
@@ -107,10 +116,14 @@ def _retrieve(
         scores = np.broadcast_to(fitted.catalogue.popularity, (len(at), n_items))
         parts.append((at, top_k(scores, depth, **rules.take(rows[at]).keywords())))
     order = np.argsort(np.concatenate([at for at, _ in parts]))
-    return TopK(*(np.concatenate(columns)[order] for columns in zip(*(lists for _, lists in parts), strict=True)))
+    return TopK(
+        *(np.concatenate(columns)[order] for columns in zip(*(lists for _, lists in parts), strict=True))
+    )
 
 
-def _by_model(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, rules: Rules, depth: int) -> TopK:
+def _by_model(
+    model: Recommender[Any], fitted: Fitted[Any], queries: Queries, rules: Rules, depth: int
+) -> TopK:
     if queries.seeds is not None:
         return top_k(_similar_to_seeds(model, fitted, queries.seeds), depth, **rules.keywords())
     return model._top_k(fitted, queries, depth, rules)

@@ -90,7 +90,9 @@ class Recommender(ABC, Generic[S]):
 
     def _diversity_vectors(self, fitted: Fitted[S]) -> NDArray[np.float32]:
         """float32[items, f]: vectors whose cosine says how alike two items are."""
-        raise CannotAnswerError(f"{self.name} has no item vectors to diversify by; use caps={{column: number}}")
+        raise CannotAnswerError(
+            f"{self.name} has no item vectors to diversify by; use caps={{column: number}}"
+        )
 
     def _similar(self, fitted: Fitted[S], seeds: NDArray[np.int32]) -> NDArray[np.float32]:
         """float32[seeds, items]: how similar each item is to each seed; NaN where there is no evidence."""
@@ -109,7 +111,9 @@ class Recommender(ABC, Generic[S]):
             DataError: if the data lack what the model needs.
         """
         if not isinstance(data, Dataset):
-            raise DataError(f"fit expects a Dataset, got {type(data).__name__}; see Dataset.from_interactions")
+            raise DataError(
+                f"fit expects a Dataset, got {type(data).__name__}; see Dataset.from_interactions"
+            )
         self._hold(Fitted(self._fit(data, current()), Catalogue.of(data)))
         return self
 
@@ -153,7 +157,13 @@ class Recommender(ABC, Generic[S]):
         queries = queries_from_ids(fitted.catalogue, users, history, seeds)
         asked = None if users is None else as_rows(users, "users")
         wish = Wish(
-            k=k, exclude_seen=exclude_seen, filter=filter, allow=allow, deny=deny, diversify=diversify, caps=caps
+            k=k,
+            exclude_seen=exclude_seen,
+            filter=filter,
+            allow=allow,
+            deny=deny,
+            diversify=diversify,
+            caps=caps,
         )
         found = answer(self, fitted, queries, wish)
         reasons = self._reasons(fitted, queries, found.items) if explain else None
@@ -184,7 +194,9 @@ class Recommender(ABC, Generic[S]):
         user = fitted.catalogue.users.encode(as_rows(users, "users"))
         item = fitted.catalogue.items.encode(as_rows(items, "items"))
         if len(user) != len(item):
-            raise DataError(f"predict: expected as many items as users, got {len(user)} users and {len(item)} items")
+            raise DataError(
+                f"predict: expected as many items as users, got {len(user)} users and {len(item)} items"
+            )
         return self.predict_codes(user, item)
 
     def predict_codes(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -260,7 +272,8 @@ class Recommender(ABC, Generic[S]):
     def _able(self, queries: Queries) -> NDArray[np.bool_]:
         """bool[q]: which queries the model can score itself."""
         able = [
-            kind in self.answers or (kind == "known" and "history" in self.answers and "known" not in self.answers)
+            kind in self.answers
+            or (kind == "known" and "history" in self.answers and "known" not in self.answers)
             for kind in KINDS
         ]
         return np.array(able)[queries.kinds()]
@@ -306,7 +319,9 @@ class DotProduct(Recommender[S]):
         return dot_scores(self._query_vectors(fitted, queries), self.packed_items(fitted))
 
     def _top_k(self, fitted: Fitted[S], queries: Queries, k: int, rules: Rules) -> TopK:
-        return top_k_dot(self._query_vectors(fitted, queries), self.packed_items(fitted), k, **rules.keywords())
+        return top_k_dot(
+            self._query_vectors(fitted, queries), self.packed_items(fitted), k, **rules.keywords()
+        )
 
     def _diversity_vectors(self, fitted: Fitted[S]) -> NDArray[np.float32]:
         return self._item_vectors(fitted)

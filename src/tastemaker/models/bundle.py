@@ -1,9 +1,9 @@
 """Saved models: versioned folders of JSON, Arrow and safetensors; never code.
 
-    DIR/CURRENT                     the name of the current version and the digest of its bundle.json
-    DIR/v0001/bundle.json           format, versions, what the catalogue means, every file with its size and digest
-    DIR/v0001/catalogue/*.arrow     one vocabulary, one table of seen items
-    DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, fields), state.safetensors, tables
+DIR/CURRENT                     the name of the current version and the digest of its bundle.json
+DIR/v0001/bundle.json           format, versions, what the catalogue means, every file with its size and digest
+DIR/v0001/catalogue/*.arrow     one vocabulary, one table of seen items
+DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, fields), state.safetensors, tables
 """
 
 import dataclasses
@@ -22,7 +22,14 @@ from safetensors.numpy import save_file
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.history import History
-from tastemaker.data.storage import load_catalogue, read_arrow, save_catalogue, sync, write_arrow, written_aside
+from tastemaker.data.storage import (
+    load_catalogue,
+    read_arrow,
+    save_catalogue,
+    sync,
+    write_arrow,
+    written_aside,
+)
 from tastemaker.errors import BundleError, DataError, TastemakerError
 from tastemaker.models import model_class
 from tastemaker.models.base import Fitted, Recommender, State
@@ -60,8 +67,16 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
         meta = save_catalogue(catalogues[0], folder / "catalogue")
         for name, model in models.items():
             _save_model(model, folder / "models" / name)
-        files = {f.relative_to(folder).as_posix(): _facts(f) for f in sorted(folder.rglob("*")) if f.is_file()}
-        bundle = {"format": FORMAT, "version": VERSION, "models": list(models), "catalogue": meta, "files": files}
+        files = {
+            f.relative_to(folder).as_posix(): _facts(f) for f in sorted(folder.rglob("*")) if f.is_file()
+        }
+        bundle = {
+            "format": FORMAT,
+            "version": VERSION,
+            "models": list(models),
+            "catalogue": meta,
+            "files": files,
+        }
         (folder / "bundle.json").write_text(json.dumps(bundle, indent=1))
     digest = _digest(path / version / "bundle.json")
     pointer = path / ".CURRENT.new"
@@ -134,7 +149,9 @@ def _check_files(folder: Path, files: Mapping[str, Any], verify: bool) -> None:
         if not file.is_file():
             raise BundleError(f"{folder} is damaged: {name} is missing")
         if file.stat().st_size != facts["size"]:
-            raise BundleError(f"{folder} is damaged: {name} has {file.stat().st_size} bytes instead of {facts['size']}")
+            raise BundleError(
+                f"{folder} is damaged: {name} has {file.stat().st_size} bytes instead of {facts['size']}"
+            )
         if (verify or name.endswith(".json")) and _digest(file) != facts["sha256"]:
             raise BundleError(f"{folder} is damaged: {name} was changed after it was saved")
 

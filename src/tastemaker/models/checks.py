@@ -18,7 +18,9 @@ def whole(name: str, value: Any, low: int = 1) -> None:
         raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
 
 
-def between(name: str, value: Any, low: float = 0.0, high: float = math.inf, *, open_low: bool = False) -> None:
+def between(
+    name: str, value: Any, low: float = 0.0, high: float = math.inf, *, open_low: bool = False
+) -> None:
     """Refuse what is not a finite number from ``low`` to ``high`` (``open_low``: above ``low``)."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < low or value > high or (open_low and value == low):

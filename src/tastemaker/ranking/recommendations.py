@@ -203,11 +203,19 @@ class Recommendations:
         rows = []
         for q, slots in enumerate(self):
             items = [
-                {"item": _plain(s.item), "title": s.title, "rank": s.rank, "score": s.score, "source": s.source}
+                {
+                    "item": _plain(s.item),
+                    "title": s.title,
+                    "rank": s.rank,
+                    "score": s.score,
+                    "source": s.source,
+                }
                 | ({"reasons": [_reason(r) for r in s.reasons]} if self.reasons is not None else {})
                 for s in slots
             ]
-            rows.append({"user": _plain(self.queries[q]), "items": items, "shortfall": self.shortfalls[q] or None})
+            rows.append(
+                {"user": _plain(self.queries[q]), "items": items, "shortfall": self.shortfalls[q] or None}
+            )
         return json.dumps(rows, ensure_ascii=False, indent=1)
 
     def __str__(self) -> str:
