@@ -1,0 +1,148 @@
+"""Every model survives a save, and a damaged, foreign or newer bundle is refused with its reason."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from contract.conftest import as_uuid, small_data
+
+import tastemaker
+from tastemaker.errors import BundleError, NotFittedError
+from tastemaker.models import model_class
+from tastemaker.models.base import Recommender
+from tastemaker.models.bundle import load, load_all, save
+
+Get = Callable[[str], Recommender[Any]]
+
+
+def test_save_load_identical(name: str, fitted: Get, tmp_path: Path) -> None:
+    model = fitted(name)
+    model.save(tmp_path / "saved")
+    back = tastemaker.load(tmp_path / "saved")
+    assert type(back) is type(model)
+    assert back.parameters() == model.parameters()
+    for question in ({}, {"history": [["i1", "i2"], []]}, {"users": ["u1"], "filter": "price < 4"}):
+        a, b = model.recommend(k=10, **question), back.recommend(k=10, **question)
+        assert a.lists() == b.lists()
+        assert a.scores.tobytes() == b.scores.tobytes()
+
+
+def test_uuid_ids_survive(name: str, tmp_path: Path) -> None:
+    model = model_class(name)().fit(small_data(user=as_uuid, item=as_uuid))
+    back = load(model.save(tmp_path / "saved"))
+    assert back.recommend([as_uuid(1)], k=3).lists() == model.recommend([as_uuid(1)], k=3).lists()
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.rglob("*") if f.is_file())
+
+
+def test_truncated_and_tampered_files_are_refused(name: str, fitted: Get, tmp_path: Path) -> None:
+    folder = fitted(name).save(tmp_path / "saved")
+    for file in files(folder):
+        content = file.read_bytes()
+        changed = bytearray(content)
+        changed[len(changed) // 2] ^= 0xFF
+        for damaged in (content[: len(content) // 2], bytes(changed)):
+            file.write_bytes(damaged)
+            with pytest.raises(BundleError, match="damaged|not a bundle"):
+                load(folder)
+        file.write_bytes(content)
+    load(folder)
+
+
+def test_a_missing_file_is_refused(fitted: Get, tmp_path: Path) -> None:
+    folder = fitted("popularity").save(tmp_path / "saved")
+    for file in files(folder):
+        moved = tmp_path / "moved"
+        file.rename(moved)
+        with pytest.raises(BundleError):
+            load(folder)
+        moved.rename(file)
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Change bundle.json and make the pointer agree, as a foreign or newer program would have written it."""
+    file = folder / "v0001" / "bundle.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    (folder / "CURRENT").write_text(json.dumps({"version": "v0001", "sha256": digest}))
+
+
+def test_foreign_and_newer_bundles_are_refused(fitted: Get, tmp_path: Path) -> None:
+    folder = fitted("popularity").save(tmp_path / "saved")
+    rewrite(folder, version=99)
+    with pytest.raises(BundleError, match="has format version 99, this package reads 1; upgrade"):
+        load(folder)
+    rewrite(folder, format="pickle")
+    with pytest.raises(BundleError, match="its format is 'pickle'"):
+        load(folder)
+    with pytest.raises(BundleError, match="is not a saved model: it has no file CURRENT"):
+        load(tmp_path)
+    (folder / "CURRENT").write_text(json.dumps({"version": "../v0001", "sha256": ""}))
+    with pytest.raises(BundleError, match="CURRENT names"):
+        load(folder)
+
+
+def test_each_save_is_a_new_version_and_keeps_the_old(fitted: Get, tmp_path: Path) -> None:
+    folder = fitted("popularity").save(tmp_path / "saved")
+    fitted("random").save(folder)
+    assert load(folder).name == "random"
+    assert {p.name for p in folder.iterdir()} == {"CURRENT", "v0001", "v0002"}
+
+
+def test_a_save_that_fails_leaves_the_current_version(
+    fitted: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fitted("popularity").save(tmp_path / "saved")
+
+    def broken(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("tastemaker.models.bundle.save_file", broken)
+    with pytest.raises(OSError, match="disk full"):
+        fitted("random").save(folder)
+    assert load(folder).name == "popularity"
+    assert {p.name for p in folder.iterdir()} == {"CURRENT", "v0001"}
+
+
+def test_one_bundle_of_several_models_shares_one_catalogue(fitted: Get, tmp_path: Path) -> None:
+    both = {"first": fitted("popularity"), "second": fitted("item_knn")}
+    folder = save(both, tmp_path / "saved")
+    back = load_all(folder)
+    assert list(back) == ["first", "second"]
+    assert back["first"].catalogue is back["second"].catalogue
+    assert load(folder, name="second").name == "item_knn"
+    with pytest.raises(BundleError, match="has no model 'third'; it has: first, second"):
+        load(folder, name="third")
+
+
+def test_what_cannot_be_saved(fitted: Get, tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError):
+        model_class("popularity")().save(tmp_path / "a")
+    other = model_class("popularity")().fit(small_data(users=5))
+    with pytest.raises(BundleError, match="fitted on the same data"):
+        save({"a": fitted("popularity"), "b": other}, tmp_path / "a")
+    with pytest.raises(BundleError, match="is not a name for a model"):
+        save({"../a": other}, tmp_path / "a")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(BundleError, match="is not a bundle of saved models"):
+        other.save(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_without_verification_sizes_and_headers_are_still_checked(fitted: Get, tmp_path: Path) -> None:
+    model = fitted("popularity")
+    folder = model.save(tmp_path / "saved")
+    assert load(folder, verify=False).recommend(k=3).lists() == model.recommend(k=3).lists()
+    seen = folder / "v0001" / "catalogue" / "seen.arrow"
+    content = seen.read_bytes()
+    seen.write_bytes(content[:-1])
+    with pytest.raises(BundleError, match=r"has \d+ bytes instead of"):
+        load(folder, verify=False)
+    assert np.isfinite(model.recommend(k=3).scores).all()
