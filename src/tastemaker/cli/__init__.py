@@ -1,0 +1,28 @@
+"""The command line: a thin door to the same functions."""
+
+import sys
+
+from rich.console import Console
+
+from tastemaker.cli.app import app
+from tastemaker.errors import TastemakerError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; what goes wrong on purpose is one line on standard error and an exit code above 0."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except (TastemakerError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
+        sys.exit(1)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,210 @@
+"""The commands. Each reads its options, calls the library once, and prints."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import tastemaker
+from tastemaker import progress
+from tastemaker.cli import options as opt
+from tastemaker.cli.progress import TerminalProgress
+from tastemaker.models import model_class, names
+from tastemaker.models.base import Recommender
+from tastemaker.models.bundle import load
+from tastemaker.ranking.recommendations import Recommendations
+
+app = typer.Typer(
+    help="From a table of who-liked-what to a list worth showing.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: `tastemaker demo`",
+)
+out = Console(highlight=False)
+
+
+@contextmanager
+def _showing() -> Iterator[None]:
+    with TerminalProgress() as bars, progress.use(bars):
+        yield
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        out.print(tastemaker.__version__)
+        raise typer.Exit
+
+
+@app.command(epilog="Example: `tastemaker datasets`")
+def datasets() -> None:
+    """List the data sets that can be named, where each was found, and what it holds."""
+    table = Table(box=None, header_style="bold")
+    for column in ("name", "where", "what"):
+        table.add_column(column)
+    for row in tastemaker.datasets.overview():
+        table.add_row(row.name, row.where, row.about)
+    out.print(table)
+
+
+@app.command(epilog="Example: `tastemaker models`")
+def models() -> None:
+    """List the models with what they answer and their hyper-parameters."""
+    for name in names():
+        kind = model_class(name)
+        settings = ", ".join(f"{k}={v!r}" for k, v in kind().parameters().items())
+        out.print(f"[bold]{name}[/]  answers {', '.join(sorted(kind.answers))}")
+        out.print(f"  {escape(settings)}\n  {escape(kind.cold_start)}")
+
+
+@app.command(
+    epilog="Examples: `tastemaker fit ml-100k --model mf --out mf-films` · "
+    "`tastemaker fit sales.csv --model item_knn --user customer --item sku --separator ';' --out shop`"
+)
+def fit(
+    data: opt.Data,
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to save the model.")],
+    model: Annotated[str, typer.Option(help="Which model: see `tastemaker models`.")] = "item_knn",
+    settings: opt.Settings = None,
+    user: opt.UserColumn = "user",
+    item: opt.ItemColumn = "item",
+    rating: opt.RatingColumn = None,
+    weight: opt.WeightColumn = None,
+    timestamp: opt.TimeColumn = None,
+    separator: opt.Separator = None,
+    columns: opt.Columns = None,
+    scale: opt.Scale = None,
+    duplicates: opt.Duplicates = "auto",
+    user_features: opt.UserFeatures = None,
+    item_features: opt.ItemFeatures = None,
+) -> None:
+    """Fit a model on all of the data and save it."""
+    chosen = opt.build_model(model, settings)
+    with _showing():
+        interactions = opt.open_data(
+            data,
+            user=user,
+            item=item,
+            rating=rating,
+            weight=weight,
+            timestamp=timestamp,
+            separator=separator,
+            columns=columns,
+            scale=scale,
+            duplicates=duplicates,
+            user_features=user_features,
+            item_features=item_features,
+        )
+        out.print(repr(interactions))
+        start = time.perf_counter()
+        chosen.fit(interactions)
+    saved = chosen.save(out_dir)
+    someone = interactions.users.decode_list([0])[0]
+    out.print(f"fitted {escape(repr(chosen))} in {time.perf_counter() - start:.1f} s, saved in {saved}")
+    out.print(f"next: [bold]tastemaker recommend {saved} --user {someone}[/]")
+
+
+@app.command(
+    epilog="Examples: `tastemaker recommend films --user 7 --user 9` · `tastemaker recommend films --history 50,172 --reasons` · "
+    "`tastemaker recommend films --user 7 --where \"year > 1990\"`"
+)
+def recommend(
+    saved: opt.Saved,
+    user: Annotated[list[str] | None, typer.Option(metavar="ID", help="A user; may be repeated.")] = None,
+    history: Annotated[
+        list[str] | None, typer.Option(metavar="ID,ID", help="What someone new has liked; may be repeated.")
+    ] = None,
+    k: opt.Length = 10,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")] = None,
+    deny: Annotated[str | None, typer.Option(metavar="ID,ID", help="Items that must not be shown.")] = None,
+    allow: Annotated[str | None, typer.Option(metavar="ID,ID", help="The only items that may be shown.")] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Show items that the user has had, too.")] = False,
+    reasons: Annotated[bool, typer.Option("--reasons", help="Say why each item is there.")] = False,
+    as_json: opt.AsJson = False,
+    name: Annotated[str | None, typer.Option(help="Which model of a bundle of several.")] = None,
+) -> None:
+    """Print the best items for known users, or for someone new by what they liked."""
+    if bool(user) == bool(history):
+        raise typer.BadParameter("give either --user or --history")
+    model = load(saved, name=name)
+    items = model.catalogue.items
+    users = None if not user else opt.typed_ids(model.catalogue.users, user)
+    given = None if not history else [opt.typed_ids(items, _split(h)) for h in history]
+    found = model.recommend(
+        users,
+        history=given,
+        k=k,
+        exclude_seen=not seen,
+        filter=where,
+        deny=None if deny is None else opt.typed_ids(items, _split(deny)),
+        allow=None if allow is None else opt.typed_ids(items, _split(allow)),
+        explain=reasons,
+    )
+    _print(found, as_json)
+
+
+@app.command(epilog="Example: `tastemaker similar films --item 50`")
+def similar(
+    saved: opt.Saved,
+    item: Annotated[list[str], typer.Option(metavar="ID", help="An item; may be repeated.")],
+    k: opt.Length = 10,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")] = None,
+    as_json: opt.AsJson = False,
+    name: Annotated[str | None, typer.Option(help="Which model of a bundle of several.")] = None,
+) -> None:
+    """Print the items most similar to the given ones: also bought, or alike, as the model sees it."""
+    model = load(saved, name=name)
+    found = model.similar_items(_known(model, item, "item"), k=k, filter=where)
+    _print(found, as_json, [f"like {i}" for i in item])
+
+
+@app.command(epilog="Example: `tastemaker explain films --user 7 --item 50`")
+def explain(
+    saved: opt.Saved,
+    user: Annotated[str, typer.Option(metavar="ID", help="The user.")],
+    item: Annotated[str, typer.Option(metavar="ID", help="The item.")],
+    name: Annotated[str | None, typer.Option(help="Which model of a bundle of several.")] = None,
+) -> None:
+    """Say what brought an item its score for a user."""
+    model = load(saved, name=name)
+    out.print(escape(str(model.explain(_known(model, [user], "user")[0], _known(model, [item], "item")[0]))))
+
+
+def _known(model: Recommender[Any], texts: list[str], what: str) -> list[Any]:
+    vocabulary = model.catalogue.users if what == "user" else model.catalogue.items
+    ids = opt.typed_ids(vocabulary, texts)
+    unknown = [i for i, code in zip(ids, vocabulary.encode(ids), strict=True) if code < 0]
+    if unknown:
+        raise tastemaker.DataError(f"the model does not know the {what} {unknown[0]!r}")
+    return ids
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _print(found: Recommendations, as_json: bool, heads: list[str] | None = None) -> None:
+    if as_json:
+        typer.echo(found.to_json())
+        return
+    for q, slots in enumerate(found):
+        head = heads[q] if heads else "anonymous" if found.queries[q] is None else str(found.queries[q])
+        out.print(f"[bold]{escape(head)}[/] — {found.sources[q]}")
+        table = Table(box=None, show_header=False, padding=(0, 1))
+        for slot in slots:
+            where = "" if slot.title == str(slot.item) else str(slot.item)
+            cells = (str(slot.rank), slot.title, where, f"{slot.score:.4g}", slot.reason)
+            table.add_row(*(escape(c) for c in cells))
+        out.print(table)
+        if found.shortfalls[q]:
+            out.print(f"  {found.shortfalls[q]}")
+    if found.unknown:
+        out.print(f"{found.unknown} unknown ids were left out")

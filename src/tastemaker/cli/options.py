@@ -1,0 +1,130 @@
+"""The options that several commands share, and what they turn into: Datasets, models, ids."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tastemaker import datasets
+from tastemaker.data import Dataset, Vocabulary
+from tastemaker.errors import DataError, TastemakerError
+from tastemaker.models import model_class
+from tastemaker.models.base import Recommender
+
+Data = Annotated[
+    str, typer.Argument(help="A data set's name (see: tastemaker datasets), a CSV, TSV or Parquet file, or a saved Dataset.")
+]
+UserColumn = Annotated[str, typer.Option("--user", metavar="COL", help="Column with the users' ids.")]
+ItemColumn = Annotated[str, typer.Option("--item", metavar="COL", help="Column with the items' ids.")]
+RatingColumn = Annotated[
+    str | None, typer.Option("--rating", metavar="COL", help="Column with ratings; without it: implicit feedback.")
+]
+WeightColumn = Annotated[str | None, typer.Option("--weight", metavar="COL", help="Column that says how much a row counts.")]
+TimeColumn = Annotated[str | None, typer.Option("--timestamp", metavar="COL", help="Column with dates or seconds since 1970.")]
+Separator = Annotated[str | None, typer.Option(help="Between the fields of a text file, e.g. ';', '\\t' or '::'.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A,B,…", help="Names of the columns, for a text file without a header line.")
+]
+Scale = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating; a rating outside is an error.")]
+Duplicates = Annotated[str, typer.Option(help="Several rows of one user and item: auto, last, sum, max, mean or error.")]
+UserFeatures = Annotated[Path | None, typer.Option(metavar="FILE", help="Table with one row a user (same id column).")]
+ItemFeatures = Annotated[Path | None, typer.Option(metavar="FILE", help="Table with one row an item (same id column).")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter, e.g. factors=64; may be repeated.")
+]
+Length = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Saved = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a saved model.")]
+
+
+def open_data(
+    source: str,
+    *,
+    user: str = "user",
+    item: str = "item",
+    rating: str | None = None,
+    weight: str | None = None,
+    timestamp: str | None = None,
+    separator: str | None = None,
+    columns: str | None = None,
+    scale: str | None = None,
+    duplicates: str = "auto",
+    user_features: Path | None = None,
+    item_features: Path | None = None,
+) -> Dataset:
+    """A named data set, a saved Dataset or a file, as a Dataset.
+
+    Raises:
+        DataError: with the place of what is wrong.
+    """
+    path = Path(source)
+    if (path / "dataset.json").is_file():
+        return Dataset.load(path)
+    if source in datasets.names() and not path.is_file():
+        return datasets.load(source)
+    if not path.exists() and not path.suffix and len(path.parts) == 1:
+        raise DataError(f"{source!r} is neither a file nor a data set; data sets: {', '.join(datasets.names())}")
+    return Dataset.from_interactions(
+        path,
+        user=user,
+        item=item,
+        rating=rating,
+        weight=weight,
+        timestamp=timestamp,
+        separator=None if separator is None else separator.replace("\\t", "\t"),
+        columns=None if columns is None else columns.split(","),
+        scale=_scale(scale),
+        duplicates=duplicates,
+        user_features=user_features,
+        item_features=item_features,
+        name=path.name,
+    )
+
+
+def _scale(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.replace("–", ",").split(","))
+    except ValueError:
+        raise DataError(f"--scale: expected LOW,HIGH such as 1,5, got {text!r}") from None
+    return low, high
+
+
+def build_model(name: str, settings: Sequence[str] | None = None) -> Recommender[Any]:
+    """A model by its registered name with hyper-parameters written as ``name=value``.
+
+    Raises:
+        TastemakerError: for an unknown model or hyper-parameter, or a value that is out of range.
+    """
+    kind = model_class(name)
+    there = kind().parameters()
+    chosen: dict[str, Any] = {}
+    for setting in settings or ():
+        key, equals, text = setting.partition("=")
+        if not equals or key not in there:
+            known = ", ".join(f"{k}={v!r}" for k, v in there.items())
+            raise TastemakerError(f"--set {setting}: {name} has the hyper-parameters {known}")
+        chosen[key] = _value(text)
+    try:
+        model: Recommender[Any] = kind(**chosen)
+    except (ValueError, TypeError) as error:
+        raise TastemakerError(f"--set: {error}") from error
+    return model
+
+
+def _value(text: str) -> Any:
+    """A number, a boolean, null or JSON where the text is one; else the text itself."""
+    try:
+        return json.loads(text.lower() if text in ("True", "False", "None") else text)
+    except ValueError:
+        return None if text == "None" else text
+
+
+def typed_ids(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Any]:
+    """Ids typed on the command line in the type of the vocabulary; text that cannot be one stays text, an unknown id."""
+    if not vocabulary.ids.dtype.is_integer():
+        return list(texts)
+    return [int(t) if t.strip().lstrip("-").isdigit() else t for t in texts]
