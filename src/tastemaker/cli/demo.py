@@ -1,0 +1,1 @@
+"""The demo: every model on one data set, measured; two home screens; the best model saved."""
