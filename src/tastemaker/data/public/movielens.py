@@ -94,7 +94,10 @@ def ml_100k(folder: Path) -> Tables:
 
 
 def ml_100k_folds(folder: Path, data: Dataset) -> dict[str, Split]:
-    """The published folds: ``u1`` to ``u5``, ``ua`` and ``ub``, each part in the order of its file."""
+    """The published folds: ``u1`` to ``u5``, ``ua`` and ``ub``, each part in the order of its file.
+
+    As published, ``u4`` and ``u5`` test three ratings twice, and three others are tested on by no fold.
+    """
     return {
         name: predefined(
             data,

@@ -49,13 +49,14 @@ def ncf_ml_1m_folds(folder: Path, data: Dataset) -> dict[str, Split]:
     path = folder / "ml-1m.test.negative"
     lists = read_lists(path, content=read_content(path).translate(bytes.maketrans(b",", b"\t"), delete=b"()"))
     require_equal_lengths(path, lists, 2 + _NEGATIVES)
-    table = np.stack(lists.to_list())
+    table = lists.explode().to_numpy().reshape(len(lists), -1)
     tested = slice(len(data) - len(table), len(data))
     expected = np.c_[data.users.decode(data.user[tested]), data.items.decode(data.item[tested])]
     wrong = np.flatnonzero((table[:, :2] != expected).any(axis=1))
     if len(wrong):
         row = int(wrong[0])
-        damaged(path, row + 1, f"expected user and item {tuple(expected[row])}, got {tuple(table[row, :2])}")
+        pairs = f"expected user and item {expected[row].tolist()}, got {table[row, :2].tolist()}"
+        damaged(path, row + 1, pairs)
     split = predefined(
         data,
         test=np.arange(len(data))[tested],
