@@ -50,12 +50,12 @@ class Split:
     @cached_property
     def test_only_users(self) -> NDArray[np.int32]:
         """Codes of the users that have test rows and no training row."""
-        return np.setdiff1d(self.test.user, self.train.user)
+        return _only_in(self.test.user, self.train.user, self.train.n_users)
 
     @cached_property
     def test_only_items(self) -> NDArray[np.int32]:
         """Codes of the items that have test rows and no training row."""
-        return np.setdiff1d(self.test.item, self.train.item)
+        return _only_in(self.test.item, self.train.item, self.train.n_items)
 
     @cached_property
     def cold_rows(self) -> int:
@@ -234,9 +234,9 @@ def predefined(
     used = np.zeros(len(data), bool)
     used[at] = True
     rest = np.flatnonzero(~used) if train is None else _row_numbers(train, len(data), "train")
-    both = np.intersect1d(at, rest)
+    both = rest[used[rest]]
     if len(both):
-        raise DataError(f"{len(both):,} rows are in both parts; the first is row {both[0]}")
+        raise DataError(f"{_plural(len(both), 'row')} in both parts; the first is row {both.min()}")
     if len(at) == 0 or len(rest) == 0:
         raise DataError(f"a part is empty: {len(rest)} training rows, {len(at)} test rows")
     if negatives is not None and len(negatives) != len(at):
@@ -309,6 +309,14 @@ def _places_in_user(user: NDArray[np.int32], *keys: NDArray[np.generic]) -> NDAr
     return places
 
 
+def _only_in(codes: NDArray[np.int32], others: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+    """The distinct ``codes``, of 0 to n - 1, that are not among ``others``; in order."""
+    only = np.zeros(n, bool)
+    only[codes] = True
+    only[others] = False
+    return np.flatnonzero(only).astype(np.int32)
+
+
 def _row_numbers(rows: ArrayLike, n: int, name: str) -> NDArray[np.int64]:
     at = np.asarray(rows)
     if at.dtype == np.bool_:
@@ -318,8 +326,11 @@ def _row_numbers(rows: ArrayLike, n: int, name: str) -> NDArray[np.int64]:
     at = at.astype(np.int64)
     if len(at) and not 0 <= at.min() <= at.max() < n:
         raise DataError(f"{name}: rows go from 0 to {n - 1}, got {at.min()} to {at.max()}")
-    if len(np.unique(at)) != len(at):
-        raise DataError(f"{name}: {len(at) - len(np.unique(at)):,} rows are repeated")
+    times = np.bincount(at, minlength=1)
+    if times.max() > 1:
+        raise DataError(
+            f"{name}: {_plural(int((times > 1).sum()), 'row')} repeated; the first is row {(times > 1).argmax()}"
+        )
     return at
 
 
