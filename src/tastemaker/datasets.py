@@ -7,6 +7,8 @@ the system's user cache), and else downloaded into the cache with a checksum and
 ['ml-100k', 'ml-1m', 'ml-latest-small', 'gowalla', 'ncf-ml-1m', 'sasrec-ml-1m', 'coat']
 """
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from tastemaker.data.dataset import Dataset
@@ -16,7 +18,7 @@ from tastemaker.data.public.text import damaged
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
 
-__all__ = ["folds", "load", "names", "table"]
+__all__ = ["Entry", "folds", "load", "names", "overview", "table"]
 
 
 def names() -> list[str]:
@@ -24,19 +26,48 @@ def names() -> list[str]:
     return list(SOURCES)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A data set that goes by name.
+
+    Attributes:
+        name: what :func:`load` takes.
+        where: its folder, or that it will be downloaded.
+        about: what it is, and what to know before using it.
+        feedback: ``ratings`` or ``implicit``.
+        users, items, interactions: how many there are.
+        terms: what its publisher allows.
+    """
+
+    name: str
+    where: str
+    about: str
+    feedback: str
+    users: int
+    items: int
+    interactions: int
+    terms: str
+
+
+def overview() -> list[Entry]:
+    """What there is: an entry a data set."""
+    return [
+        Entry(s.name, _where(s), s.about, s.feedback, s.users, s.items, s.interactions, s.terms)
+        for s in SOURCES.values()
+    ]
+
+
 def table() -> pl.DataFrame:
-    """What there is: a row a data set, with its counts, what it is, its terms, and where it lies (null: not here yet)."""
-    columns = ("name", "feedback", "users", "items", "interactions", "about", "terms")
-    rows = [{c: getattr(entry, c) for c in columns} | {"place": _place(entry)} for entry in SOURCES.values()]
-    return pl.DataFrame(rows, schema_overrides={"place": pl.String})
+    """What :func:`overview` says, as a table."""
+    return pl.DataFrame(overview())
 
 
-def _place(entry: Source) -> str | None:
+def _where(entry: Source) -> str:
     try:
         folder = find(entry)
     except DataError as error:
         return str(error)
-    return None if folder is None else str(folder)
+    return "not here yet: downloaded when first loaded" if folder is None else str(folder)
 
 
 def load(name: str) -> Dataset:
@@ -52,8 +83,7 @@ def load(name: str) -> Dataset:
     Raises:
         DataError: for an unknown name, a download that failed (it says what to do), or a damaged file (it names the line).
     """
-    entry = source(name)
-    return _parse(entry)
+    return _parse(source(name))
 
 
 def folds(name: str) -> dict[str, Split]:

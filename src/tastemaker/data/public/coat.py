@@ -41,7 +41,8 @@ def coat(folder: Path) -> Tables:
 def coat_folds(folder: Path, data: Dataset) -> dict[str, Split]:
     """``random``: train on what users chose to rate, test on 16 ratings a user of coats drawn at random (no selection bias).
 
-    366 pairs of user and item are in both parts: the random draw showed people coats that they had rated.
+    The draw showed people 366 coats that they had also chosen; those ratings are left out of training, so that no model
+    has seen what it is tested on and the test part stays the random sample that was published.
     """
     ratings = _ratings(folder / "test.ascii")
     n = ratings.height
@@ -54,9 +55,10 @@ def coat_folds(folder: Path, data: Dataset) -> dict[str, Split]:
         timestamp=np.zeros(n, np.int64),
         context=pl.DataFrame({"propensity": np.full(n, 16 / _ITEMS)}),
     )
-    return {
-        "random": Split(data, test, name="random", description="tested on ratings of items shown at random")
-    }
+    shown = np.zeros((_USERS, _ITEMS), bool)
+    shown[test.user, test.item] = True
+    train = data.select(~shown[data.user, data.item])
+    return {"random": Split(train, test, "random", "chosen ratings for training, random coats for the test")}
 
 
 def _ratings(path: Path) -> pl.DataFrame:
