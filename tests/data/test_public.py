@@ -373,6 +373,15 @@ def test_text_in_another_encoding_is_named(tmp_path: Path) -> None:
     assert read_rows(path, schema, encoding="latin-1").rows() == [("a", 1), ("café", 2)]
 
 
+def test_an_optional_field_may_be_empty_but_not_left_out(tmp_path: Path) -> None:
+    schema = {"n": pl.Int64, "note": pl.String}
+    path = write(tmp_path, "x.tsv", "1\tgood\n2\t\n")
+    assert read_rows(path, schema, optional={"note"}).rows() == [(1, "good"), (2, None)]
+    write(tmp_path, "x.tsv", "1\tgood\n2\n")
+    with pytest.raises(DataError, match=r"x\.tsv, line 2: expected 2 fields .*, got 1: '2'"):
+        read_rows(path, schema, optional={"note"})
+
+
 def test_a_quote_is_text_in_an_unquoted_file_and_not_in_a_quoted_one(tmp_path: Path) -> None:
     path = write(tmp_path, "x.csv", 'n,title\n1,"Babe"\n')
     assert read_rows(path, {"n": pl.Int64, "title": pl.String}, separator=",", header="n,title").rows() == [

@@ -264,6 +264,10 @@ def test_a_leak_is_counted() -> None:
     leak = check_leak(predefined(data, test=[2]))  # at time 3; later are rows 1, 3 and 4
     assert (leak.rows, leak.users, leak.since) == (3, 3, 3_000_000)
     assert leak
+    at_the_same_moment = check_leak(
+        predefined(data, test=[3])
+    )  # row 4 is from that moment, not from after it
+    assert (at_the_same_moment.rows, at_the_same_moment.since) == (1, 4_000_000)
     with pytest.raises(DataError, match="has no times"):
         check_leak(predefined(made([(1, 1), (1, 2)]), test=[0]))
 
