@@ -314,7 +314,7 @@ def test_what_exists_only_in_the_test_part_is_counted_and_reported() -> None:
         "predefined: as given",
         "  train: 2 interactions (40.0%), 1 user, 2 items",
         "  test: 3 interactions (60.0%), 2 users, 3 items",
-        "  only in the test part: 2 users, 1 item, in 3 interactions of it",
+        "  only in the test part: 2 users, 1 item (3 test interactions)",
     ]
 
 

@@ -75,7 +75,7 @@ class Split:
                     f"  {name}: {_plural(len(part), 'interaction')} ({len(part) / total:.1%}), {counts}"
                 )
         counts = _counts(len(self.test_only_users), len(self.test_only_items))
-        lines.append(f"  only in the test part: {counts}, in {_plural(self.cold_rows, 'interaction')} of it")
+        lines.append(f"  only in the test part: {counts} ({_plural(self.cold_rows, 'test interaction')})")
         if self.negatives is not None:
             lines.append(f"  {self.negatives.shape[1]} sampled negatives for each test interaction")
         return "\n".join(lines)
@@ -101,7 +101,7 @@ def holdout(data: Dataset, ratings: float = 0.2, users: float = 1.0, seed: int =
     holdout: 40% of the ratings of 50% of the users, at random (seed 0)
       train: 8 interactions (80.0%), 2 users, 5 items
       test: 2 interactions (20.0%), 1 user, 2 items
-      only in the test part: 0 users, 0 items, in 0 interactions of it
+      only in the test part: 0 users, 0 items (0 test interactions)
     """
     _check_share("ratings", ratings)
     _check_share("users", users)

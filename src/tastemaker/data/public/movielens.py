@@ -60,9 +60,8 @@ def ml_100k(folder: Path) -> Tables:
         "_video": pl.String,
         "_url": pl.String,
     }
-    genres = read_rows(folder / "u.genre", {"genre": pl.String, "at": pl.Int64}, separator="|")[
-        "genre"
-    ].to_list()
+    names = read_rows(folder / "u.genre", {"genre": pl.String, "at": pl.Int64}, separator="|")
+    genres = names["genre"].to_list()
     items = read_rows(
         folder / "u.item",
         about | dict.fromkeys(genres, pl.Int64),
