@@ -15,6 +15,9 @@ import tastemaker
 from tastemaker import progress
 from tastemaker.cli import options as opt
 from tastemaker.cli.progress import TerminalProgress
+from tastemaker.errors import TastemakerError
+from tastemaker.evaluation import compare, make_splits
+from tastemaker.evaluation import evaluate as measure
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
 from tastemaker.models.bundle import load
@@ -110,6 +113,83 @@ def fit(
     someone = interactions.users.decode_list([0])[0]
     out.print(f"fitted {escape(repr(chosen))} in {time.perf_counter() - start:.1f} s, saved in {saved}")
     out.print(f"next: [bold]tastemaker recommend {saved} --user {someone}[/]")
+
+
+@app.command(
+    epilog="Examples: `tastemaker evaluate ml-100k --model mf,popularity --protocol kfold --metrics rmse` · "
+    "`tastemaker evaluate sales.csv --model item_knn,popularity --protocol leave-last --timestamp day`"
+)
+def evaluate(
+    data: opt.Data,
+    model: Annotated[str, typer.Option(metavar="NAME,…", help="One model, or several to compare.")] = "item_knn,mf",
+    protocol: Annotated[str, typer.Option(help="holdout, kfold, leave-last, time or predefined.")] = "holdout",
+    folds: Annotated[int, typer.Option(min=2, help="How many folds (kfold).")] = 5,
+    ratings: Annotated[float, typer.Option(help="Share of a user's ratings to hold out (holdout, time).")] = 0.2,
+    users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
+    metrics: Annotated[str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")] = None,
+    k: opt.Length = 10,
+    sampled: Annotated[int | None, typer.Option(help="Rank among so many random items only; labelled so.")] = None,
+    settings: opt.Settings = None,
+    roc: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the ROC curve into a PNG, SVG or HTML file.")] = None,
+    as_json: opt.AsJson = False,
+    user: opt.UserColumn = "user",
+    item: opt.ItemColumn = "item",
+    rating: opt.RatingColumn = None,
+    weight: opt.WeightColumn = None,
+    timestamp: opt.TimeColumn = None,
+    separator: opt.Separator = None,
+    columns: opt.Columns = None,
+    scale: opt.Scale = None,
+    duplicates: opt.Duplicates = "auto",
+    user_features: opt.UserFeatures = None,
+    item_features: opt.ItemFeatures = None,
+) -> None:
+    """Hold out, measure, compare: what models are worth on data that they have not seen."""
+    names_given = [name.strip() for name in model.split(",") if name.strip()]
+    chosen = {name: opt.build_model(name, settings) for name in names_given}
+    with _showing():
+        interactions = opt.open_data(
+            data,
+            user=user,
+            item=item,
+            rating=rating,
+            weight=weight,
+            timestamp=timestamp,
+            separator=separator,
+            columns=columns,
+            scale=scale,
+            duplicates=duplicates,
+            user_features=user_features,
+            item_features=item_features,
+        )
+        try:
+            splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
+            wanted = {"metrics": metrics, "k": k, "seed": seed, "sampled": sampled}
+            if len(chosen) == 1:
+                report = measure(next(iter(chosen.values())), splits, **wanted)
+            else:
+                report = compare(chosen, splits, **wanted)
+        except ValueError as error:
+            raise TastemakerError(str(error)) from error
+    if roc is not None:
+        report.roc_plot(roc)
+    typer.echo(report.to_json() if as_json else str(report))
+
+
+@app.command(
+    epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`"
+)
+def demo(
+    data: Annotated[str, typer.Option(help="A data set's name: a generated world, or a public one.")] = "world",
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to save the best model.")] = Path("demo-model"),
+    seed: Annotated[int, typer.Option(help="Of the world and the split.")] = 0,
+) -> None:
+    """Fit every model, compare them, show two home screens, save the best model."""
+    from tastemaker.cli.demo import run
+
+    with _showing():
+        run(data, out_dir, seed, out)
 
 
 @app.command(

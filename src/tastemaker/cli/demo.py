@@ -1,1 +1,127 @@
-"""The demo: every model on one data set, measured; two home screens; the best model saved."""
+"""The demo: every model on one data set, measured; two home screens side by side; the best model saved."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tastemaker import datasets
+from tastemaker.cli.options import open_data
+from tastemaker.data import Dataset
+from tastemaker.errors import CannotAnswerError
+from tastemaker.evaluation import Comparison, compare
+from tastemaker.models import model_class, names
+from tastemaker.models.base import Recommender
+from tastemaker.ranking.recommendations import Recommendation, label
+
+__all__ = ["run"]
+
+_METRICS = ("rmse", "ndcg@10", "map@10", "recall@10", "coverage@10", "popularity_lift@10")
+_METRICS_IMPLICIT = _METRICS[1:]
+_PICKS, _ALIKE = 6, 4
+
+
+def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
+    """Fit and measure every model, show two home screens, save the best, say what to type next."""
+    world = datasets.world(seed=seed) if data_name == "world" else None
+    data = world.dataset if world else open_data(data_name)
+    console.print(repr(data))
+    metrics = _METRICS if data.schema.explicit else _METRICS_IMPLICIT
+    found = compare({name: model_class(name)() for name in names()}, data, metrics=metrics, seed=seed)
+    console.print(f"\n[bold]Every model, 20 % of the ratings held out[/]\n{escape(str(found))}")
+
+    best = _best_personal(found)
+    model = model_class(best)().fit(data)
+    content = model_class("content")().fit(data)
+    users = _two_users(data)
+    console.print(f"\n[bold]Two home screens[/], by {best}, fitted on all of the data")
+    screens = Table.grid(expand=True, padding=(0, 1))
+    for _ in users:
+        screens.add_column(ratio=1)
+    screens.add_row(*(_screen(model, content, user) for user in users))
+    console.print(screens)
+    if world:
+        worth = _true_worth(model, world.preferences_of(data))
+        console.print(
+            f"In this world the true preferences are known. Ten unseen titles are truly worth: drawn at random "
+            f"{worth[0]:.2f} stars, by {best} {worth[1]:.2f}, the best there are {worth[2]:.2f}."
+        )
+    saved = model.save(folder)
+    console.print(
+        f"\n{best} is saved in {saved}. Next:\n"
+        f"  tastemaker recommend {saved} --user {users[0]} --reasons\n"
+        f"  tastemaker similar {saved} --item {data.items.decode_list([0])[0]}\n"
+        f"  tastemaker evaluate ratings.csv --user COL --item COL --rating COL --model {best},popularity"
+    )
+
+
+def _best_personal(found: Comparison) -> str:
+    """The best model by the first ranking metric, of those whose lists differ from user to user by taste."""
+    order = found.to_polars().filter(metric="ndcg@10").sort("value", descending=True, nulls_last=True)
+    return next(name for name in order["model"] if name in names() and name not in ("popularity", "random"))
+
+
+def _two_users(data: Dataset) -> list[Any]:
+    """Alice and Bob where they exist; else the two active users who have the least in common."""
+    codes = data.users.encode(["alice", "bob"])
+    if (codes >= 0).all():
+        return ["alice", "bob"]
+    active = np.argsort(-data.by_user.lengths, kind="stable")[:50]
+    liked = data.matrix()[active]
+    liked.data[:] = 1
+    common = (liked @ liked.T).toarray()
+    first, second = np.unravel_index(np.argmin(common), common.shape)
+    return data.users.decode_list([active[first], active[second]])
+
+
+def _screen(model: Recommender[Any], content: Recommender[Any], user: Any) -> Panel:
+    picks = _with_reasons(model, content, user)
+    favourite = _favourite(model, user)
+    seed = model.catalogue.items.decode_list([favourite])[0]
+    alike_by = model if "seeds" in model.answers else content
+    seen = model.catalogue.history
+    code = int(model.catalogue.users.encode([user])[0])
+    deny = model.catalogue.items.decode_list(seen.indices[seen.indptr[code] : seen.indptr[code + 1]])
+    alike = alike_by.similar_items([seed], k=_ALIKE, deny=deny)[0]
+    rows: list[Text] = [Text("Top picks for you", style="bold cyan")]
+    for slot in picks:
+        rows += [_line(slot.title), Text(f"   {slot.reason}", style="dim", no_wrap=True, overflow="ellipsis")]
+    rows += [Text(""), Text(f"Because you liked {label(model.catalogue, favourite)}", style="bold cyan")]
+    rows += [_line(slot.title) for slot in alike]
+    return Panel(Group(*rows), title=f"{escape(str(user)).capitalize()}'s home screen", title_align="left")
+
+
+def _line(title: str) -> Text:
+    return Text(f" ▸ {title}", no_wrap=True, overflow="ellipsis")
+
+
+def _with_reasons(model: Recommender[Any], content: Recommender[Any], user: Any) -> list[Recommendation]:
+    """The model's picks, explained by the model, or else by what the items are."""
+    try:
+        return model.recommend([user], k=_PICKS, explain=True)[0]
+    except CannotAnswerError:
+        picks = model.recommend([user], k=_PICKS).lists()[0]
+        return content.recommend([user], k=_PICKS, allow=picks, explain=True)[0]
+
+
+def _favourite(model: Recommender[Any], user: Any) -> int:
+    """The item that the user valued most, the latest of equals."""
+    code = int(model.catalogue.users.encode([user])[0])
+    own = model.catalogue.history[code : code + 1]
+    return int(own.indices[np.lexsort((own.timestamp, own.weight, own.value))[-1]])
+
+
+def _true_worth(model: Recommender[Any], preferences: np.ndarray) -> tuple[float, float, float]:
+    """Mean true preference of ten unseen items: any, the model's, the best."""
+    found = model.recommend(k=10)
+    seen = model.catalogue.history
+    unseen = preferences.copy()
+    unseen[seen.rows(), seen.indices] = np.nan
+    user, slot = np.nonzero(found.items >= 0)
+    best = -np.sort(-np.nan_to_num(unseen, nan=-np.inf), axis=1)[:, :10]
+    return float(np.nanmean(unseen)), float(preferences[user, found.items[user, slot]].mean()), float(best.mean())
