@@ -16,9 +16,10 @@ from tastemaker.data.public.registry import SOURCES, Source, source
 from tastemaker.data.public.store import find, install
 from tastemaker.data.public.text import damaged
 from tastemaker.data.splits import Split
+from tastemaker.data.world import World, world
 from tastemaker.errors import DataError
 
-__all__ = ["Entry", "folds", "load", "names", "overview", "table"]
+__all__ = ["Entry", "World", "folds", "load", "names", "overview", "table", "world"]
 
 
 def names() -> list[str]:
