@@ -12,7 +12,18 @@ import tastemaker
 
 ROOT = Path(tastemaker.__file__).parent
 # A module may import from its own floor and from those before it.
-FLOORS = ["errors", "progress", "_native", "data", "datasets", "metrics", "ranking", "models", "evaluation", "policy"]
+FLOORS = [
+    "errors",
+    "progress",
+    "_native",
+    "data",
+    "datasets",
+    "metrics",
+    "ranking",
+    "models",
+    "evaluation",
+    "policy",
+]
 FLOORS += ["service", "cli"]
 HEAVY = ["torch", "fastapi", "sqlalchemy", "sklearn", "altair", "pandas"]
 

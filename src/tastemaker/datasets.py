@@ -4,7 +4,7 @@ A data set is looked for in its folder under ``TASTEMAKER_DATA``, then in the ca
 the system's user cache), and else downloaded into the cache with a checksum and progress. :func:`table` lists them.
 
 >>> names()
-['ml-100k', 'ml-1m', 'ml-latest-small', 'gowalla', 'ncf-ml-1m', 'sasrec-ml-1m', 'coat']
+['world', 'ml-100k', 'ml-1m', 'ml-latest-small', 'gowalla', 'ncf-ml-1m', 'sasrec-ml-1m', 'coat']
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,12 @@ from tastemaker.errors import DataError
 __all__ = ["Entry", "World", "folds", "load", "names", "overview", "table", "world"]
 
 
+_WORLD = "world"
+
+
 def names() -> list[str]:
     """The names that :func:`load` knows."""
-    return list(SOURCES)
+    return [_WORLD, *SOURCES]
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,15 @@ class Entry:
 
 def overview() -> list[Entry]:
     """What there is: an entry a data set."""
+    generated = world().dataset
+    about = "a generated streaming catalogue and its viewers, with known true preferences"
+    size = (generated.n_users, generated.n_items, len(generated))
     return [
-        Entry(s.name, _where(s), s.about, s.feedback, s.users, s.items, s.interactions, s.terms)
-        for s in SOURCES.values()
+        Entry(_WORLD, "generated when loaded", about, "ratings", *size, "free of any"),
+        *(
+            Entry(s.name, _where(s), s.about, s.feedback, s.users, s.items, s.interactions, s.terms)
+            for s in SOURCES.values()
+        ),
     ]
 
 
@@ -72,7 +81,7 @@ def _where(entry: Source) -> str:
 
 
 def load(name: str) -> Dataset:
-    """A public data set as a Dataset; downloaded first if it is not here.
+    """A data set by name; a public one is downloaded first if it is not here, ``world`` is generated with its defaults.
 
     Args:
         name: one of :func:`names`.
@@ -84,7 +93,7 @@ def load(name: str) -> Dataset:
     Raises:
         DataError: for an unknown name, a download that failed (it says what to do), or a damaged file (it names the line).
     """
-    return _parse(source(name))
+    return world().dataset if name == _WORLD else _parse(source(name))
 
 
 def folds(name: str) -> dict[str, Split]:
@@ -93,6 +102,8 @@ def folds(name: str) -> dict[str, Split]:
     Raises:
         DataError: if it has none, or for the same reasons as :func:`load`.
     """
+    if name == _WORLD:
+        raise DataError(f"{name} has no published split; make one with tastemaker.data.splits")
     entry = source(name)
     splits = entry.folds(install(entry), _parse(entry))
     if not splits:

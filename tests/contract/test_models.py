@@ -22,7 +22,9 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a.items, b.items)) and a.scores.tobytes() == b.scores.tobytes()
 
 
-@pytest.mark.parametrize("make", ["u{}".format, lambda i: i * 2**33, as_uuid], ids=["text", "integer", "uuid"])
+@pytest.mark.parametrize(
+    "make", ["u{}".format, lambda i: i * 2**33, as_uuid], ids=["text", "integer", "uuid"]
+)
 def test_ids_of_any_type_in_and_out(name: str, make: Callable[[int], Any]) -> None:
     data = small_data(user=make, item=make)
     recommendations = model_class(name)().fit(data).recommend([make(3), make(4)], k=4)
@@ -102,7 +104,9 @@ def test_unknown_users_and_items(name: str, fitted: Get) -> None:
     assert model.predict(["nobody", "u1"], ["i1", "i1"]).shape == (2,)
 
 
-def test_a_given_history_replaces_the_stored_one_for_scoring_and_adds_to_the_seen(name: str, fitted: Get) -> None:
+def test_a_given_history_replaces_the_stored_one_for_scoring_and_adds_to_the_seen(
+    name: str, fitted: Get
+) -> None:
     model = fitted(name)
     known = model.recommend(["u1"], history=[["i1"]], k=ITEMS)
     new = model.recommend(history=[["i1"]], k=ITEMS)

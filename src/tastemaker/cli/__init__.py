@@ -20,7 +20,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except (TastemakerError, OSError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error:[/] {_escape(str(error))}", highlight=False
+        )
         sys.exit(1)
 
 

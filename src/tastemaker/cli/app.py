@@ -41,7 +41,9 @@ def _showing() -> Iterator[None]:
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
     if version:
         out.print(tastemaker.__version__)
         raise typer.Exit
@@ -121,17 +123,29 @@ def fit(
 )
 def evaluate(
     data: opt.Data,
-    model: Annotated[str, typer.Option(metavar="NAME,…", help="One model, or several to compare.")] = "item_knn,mf",
-    protocol: Annotated[str, typer.Option(help="holdout, kfold, leave-last, time or predefined.")] = "holdout",
+    model: Annotated[
+        str, typer.Option(metavar="NAME,…", help="One model, or several to compare.")
+    ] = "item_knn,mf",
+    protocol: Annotated[
+        str, typer.Option(help="holdout, kfold, leave-last, time or predefined.")
+    ] = "holdout",
     folds: Annotated[int, typer.Option(min=2, help="How many folds (kfold).")] = 5,
-    ratings: Annotated[float, typer.Option(help="Share of a user's ratings to hold out (holdout, time).")] = 0.2,
+    ratings: Annotated[
+        float, typer.Option(help="Share of a user's ratings to hold out (holdout, time).")
+    ] = 0.2,
     users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
-    metrics: Annotated[str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")
+    ] = None,
     k: opt.Length = 10,
-    sampled: Annotated[int | None, typer.Option(help="Rank among so many random items only; labelled so.")] = None,
+    sampled: Annotated[
+        int | None, typer.Option(help="Rank among so many random items only; labelled so.")
+    ] = None,
     settings: opt.Settings = None,
-    roc: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the ROC curve into a PNG, SVG or HTML file.")] = None,
+    roc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the ROC curve into a PNG, SVG or HTML file.")
+    ] = None,
     as_json: opt.AsJson = False,
     user: opt.UserColumn = "user",
     item: opt.ItemColumn = "item",
@@ -177,12 +191,14 @@ def evaluate(
     typer.echo(report.to_json() if as_json else str(report))
 
 
-@app.command(
-    epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`"
-)
+@app.command(epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`")
 def demo(
-    data: Annotated[str, typer.Option(help="A data set's name: a generated world, or a public one.")] = "world",
-    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to save the best model.")] = Path("demo-model"),
+    data: Annotated[
+        str, typer.Option(help="A data set's name: a generated world, or a public one.")
+    ] = "world",
+    out_dir: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to save the best model.")
+    ] = Path("demo-model"),
     seed: Annotated[int, typer.Option(help="Of the world and the split.")] = 0,
 ) -> None:
     """Fit every model, compare them, show two home screens, save the best model."""
@@ -194,7 +210,7 @@ def demo(
 
 @app.command(
     epilog="Examples: `tastemaker recommend films --user 7 --user 9` · `tastemaker recommend films --history 50,172 --reasons` · "
-    "`tastemaker recommend films --user 7 --where \"year > 1990\"`"
+    '`tastemaker recommend films --user 7 --where "year > 1990"`'
 )
 def recommend(
     saved: opt.Saved,
@@ -203,9 +219,13 @@ def recommend(
         list[str] | None, typer.Option(metavar="ID,ID", help="What someone new has liked; may be repeated.")
     ] = None,
     k: opt.Length = 10,
-    where: Annotated[str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")
+    ] = None,
     deny: Annotated[str | None, typer.Option(metavar="ID,ID", help="Items that must not be shown.")] = None,
-    allow: Annotated[str | None, typer.Option(metavar="ID,ID", help="The only items that may be shown.")] = None,
+    allow: Annotated[
+        str | None, typer.Option(metavar="ID,ID", help="The only items that may be shown.")
+    ] = None,
     seen: Annotated[bool, typer.Option("--seen", help="Show items that the user has had, too.")] = False,
     reasons: Annotated[bool, typer.Option("--reasons", help="Say why each item is there.")] = False,
     as_json: opt.AsJson = False,
@@ -236,7 +256,9 @@ def similar(
     saved: opt.Saved,
     item: Annotated[list[str], typer.Option(metavar="ID", help="An item; may be repeated.")],
     k: opt.Length = 10,
-    where: Annotated[str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")
+    ] = None,
     as_json: opt.AsJson = False,
     name: Annotated[str | None, typer.Option(help="Which model of a bundle of several.")] = None,
 ) -> None:

@@ -14,25 +14,46 @@ from tastemaker.models import model_class
 from tastemaker.models.base import Recommender
 
 Data = Annotated[
-    str, typer.Argument(help="A data set's name (see: tastemaker datasets), a CSV, TSV or Parquet file, or a saved Dataset.")
+    str,
+    typer.Argument(
+        help="A data set's name (see: tastemaker datasets), a CSV, TSV or Parquet file, or a saved Dataset."
+    ),
 ]
 UserColumn = Annotated[str, typer.Option("--user", metavar="COL", help="Column with the users' ids.")]
 ItemColumn = Annotated[str, typer.Option("--item", metavar="COL", help="Column with the items' ids.")]
 RatingColumn = Annotated[
-    str | None, typer.Option("--rating", metavar="COL", help="Column with ratings; without it: implicit feedback.")
+    str | None,
+    typer.Option("--rating", metavar="COL", help="Column with ratings; without it: implicit feedback."),
 ]
-WeightColumn = Annotated[str | None, typer.Option("--weight", metavar="COL", help="Column that says how much a row counts.")]
-TimeColumn = Annotated[str | None, typer.Option("--timestamp", metavar="COL", help="Column with dates or seconds since 1970.")]
-Separator = Annotated[str | None, typer.Option(help="Between the fields of a text file, e.g. ';', '\\t' or '::'.")]
+WeightColumn = Annotated[
+    str | None, typer.Option("--weight", metavar="COL", help="Column that says how much a row counts.")
+]
+TimeColumn = Annotated[
+    str | None, typer.Option("--timestamp", metavar="COL", help="Column with dates or seconds since 1970.")
+]
+Separator = Annotated[
+    str | None, typer.Option(help="Between the fields of a text file, e.g. ';', '\\t' or '::'.")
+]
 Columns = Annotated[
-    str | None, typer.Option(metavar="A,B,…", help="Names of the columns, for a text file without a header line.")
+    str | None,
+    typer.Option(metavar="A,B,…", help="Names of the columns, for a text file without a header line."),
 ]
-Scale = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating; a rating outside is an error.")]
-Duplicates = Annotated[str, typer.Option(help="Several rows of one user and item: auto, last, sum, max, mean or error.")]
-UserFeatures = Annotated[Path | None, typer.Option(metavar="FILE", help="Table with one row a user (same id column).")]
-ItemFeatures = Annotated[Path | None, typer.Option(metavar="FILE", help="Table with one row an item (same id column).")]
+Scale = Annotated[
+    str | None,
+    typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating; a rating outside is an error."),
+]
+Duplicates = Annotated[
+    str, typer.Option(help="Several rows of one user and item: auto, last, sum, max, mean or error.")
+]
+UserFeatures = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Table with one row a user (same id column).")
+]
+ItemFeatures = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Table with one row an item (same id column).")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter, e.g. factors=64; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter, e.g. factors=64; may be repeated."),
 ]
 Length = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -65,7 +86,9 @@ def open_data(
     if source in datasets.names() and not path.is_file():
         return datasets.load(source)
     if not path.exists() and not path.suffix and len(path.parts) == 1:
-        raise DataError(f"{source!r} is neither a file nor a data set; data sets: {', '.join(datasets.names())}")
+        raise DataError(
+            f"{source!r} is neither a file nor a data set; data sets: {', '.join(datasets.names())}"
+        )
     return Dataset.from_interactions(
         path,
         user=user,
