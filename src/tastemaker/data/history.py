@@ -78,7 +78,10 @@ class History:
         by_time: bool = True,
     ) -> "History":
         """Group columns of interactions by ``rows``: oldest first, equal times in the order given (a stable sort)."""
-        order = np.lexsort((timestamp, rows)) if by_time else np.argsort(rows, kind="stable")
+        # In the narrowest type: NumPy sorts keys of up to 16 bits by radix, several times as fast.
+        keys = rows.astype(np.min_scalar_type(n_rows))
+        ordered = by_time and bool(timestamp.any())
+        order = np.lexsort((timestamp, keys)) if ordered else np.argsort(keys, kind="stable")
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))]).astype(np.int64)
         return cls(indptr, indices[order], value[order], weight[order], timestamp[order])
 

@@ -328,7 +328,7 @@ class DotProduct(Recommender[S]):
 
     def _similar(self, fitted: Fitted[S], seeds: NDArray[np.int32]) -> NDArray[np.float32]:
         """Cosine of the item vectors."""
-        vectors = self._item_vectors(fitted)
+        vectors = self._diversity_vectors(fitted)
         norms = np.sqrt(np.einsum("if,if->i", vectors, vectors, dtype=np.float64))[:, None]
         unit = (vectors / np.where(norms > 0, norms, np.nan)).astype(np.float32)
         return dot_scores(unit[seeds], unit)

@@ -7,6 +7,7 @@ void bind_dot(nb::module_&);
 void bind_topk(nb::module_&);
 void bind_neighbors(nb::module_&);
 void bind_sgd(nb::module_&);
+void bind_ridge(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -28,4 +29,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_topk(m);
   bind_neighbors(m);
   bind_sgd(m);
+  bind_ridge(m);
 }
