@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.conftest import ITEMS, USERS, as_uuid, small_data
 
+from contract.conftest import ITEMS, USERS, as_uuid, small_data
 from tastemaker import _native
 from tastemaker.data import Dataset
 from tastemaker.errors import CannotAnswerError, DataError, NotFittedError
@@ -245,11 +245,11 @@ def test_similar_items_or_a_clear_no(name: str, fitted: Get) -> None:
 def test_explains_itself_or_says_that_it_does_not(name: str, fitted: Get) -> None:
     model = fitted(name)
     item = model.recommend(["u1"], k=1).lists()[0][0]
-    try:
-        explanation = model.explain("u1", item)
-    except CannotAnswerError as error:
-        assert "does not explain" in str(error)
+    if type(model)._explain is Recommender._explain:
+        with pytest.raises(CannotAnswerError, match="does not explain"):
+            model.explain("u1", item)
         return
+    explanation = model.explain("u1", item)
     assert explanation.reasons
     assert explanation.item == item
     assert str(explanation)

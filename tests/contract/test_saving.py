@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.conftest import as_uuid, small_data
 
 import tastemaker
+from contract.conftest import as_uuid, small_data
 from tastemaker.errors import BundleError, NotFittedError
 from tastemaker.models import model_class
 from tastemaker.models.base import Recommender
@@ -49,7 +49,7 @@ def test_truncated_and_tampered_files_are_refused(name: str, fitted: Get, tmp_pa
         changed[len(changed) // 2] ^= 0xFF
         for damaged in (content[: len(content) // 2], bytes(changed)):
             file.write_bytes(damaged)
-            with pytest.raises(BundleError, match="damaged|not a bundle"):
+            with pytest.raises(BundleError, match=r"damaged|not a bundle"):
                 load(folder)
         file.write_bytes(content)
     load(folder)

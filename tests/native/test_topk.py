@@ -19,7 +19,10 @@ from tastemaker._native.topk import (
 
 
 def rows_of(*lists: list[int]) -> Rows:
-    return Rows(np.cumsum([0, *map(len, lists)], dtype=np.int64), np.array(sum(lists, []), np.int32))
+    return Rows(
+        np.cumsum([0, *map(len, lists)], dtype=np.int64),
+        np.array([code for row in lists for code in row], np.int32),
+    )
 
 
 def random_rows(rng: np.random.Generator, queries: int, items: int, most: int) -> Rows:
@@ -114,7 +117,7 @@ def test_what_was_removed_counts_every_item_once():
     assert lists.items.tolist() == [[4, -1, -1]]
     assert np.isnan(lists.scores[0, 1:]).all()
     counted = dict(zip(REMOVED, lists.removed[0].tolist(), strict=True))
-    assert counted == {"seen": 2, "denied": 1, "not allowed": 1, "filtered": 1, "unscored": 1}
+    assert counted == {"seen": 2, "denied": 1, "not allowed": 1, "filtered": 1, "unscored": 1, "capped": 0}
 
 
 def test_a_list_that_is_full_counts_nothing():

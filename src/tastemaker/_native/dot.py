@@ -20,7 +20,7 @@ class PackedItems:
 
     Attributes:
         items: float32, items x factors.
-        bias: float32, one a item, added to its scores; ``None`` adds nothing.
+        bias: float32, one an item, added to its scores; ``None`` adds nothing.
     """
 
     items: Float32
@@ -52,18 +52,21 @@ class PackedItems:
 
     @cached_property
     def panels(self) -> Float32:
-        """All items in the kernel's layout: panels x factors x items of a panel, the last panel filled up with zeros."""
-        return self.pack(np.empty(0, np.int32))
+        """All items in the kernel's layout."""
+        return self.pack(np.arange(len(self), dtype=np.int32))
 
     def pack(self, codes: Int32) -> Float32:
-        """The items named by ``codes``, in that order, in the kernel's layout; none named means all."""
+        """The items named by ``codes``: panels x factors x items of a panel, the last panel filled up with zeros."""
         width = kernels.panel
-        panels = _aligned((-(-(len(codes) or len(self)) // width), self.factors, width))
+        panels = _aligned((-(-len(codes) // width), self.factors, width))
         kernels.pack_items(self.items, codes, panels, threads())
         return panels
 
     def offsets(self, codes: Int32 | None = None, mask: NDArray[np.bool_] | None = None) -> Float32:
-        """What each lane of the panels starts from: the item's bias or 0; NaN for items out of the mask and for the filling."""
+        """What each lane of the panels starts from: the item's bias or 0.
+
+        NaN in lanes that fill up, and for items out of the mask.
+        """
         count = len(self) if codes is None else len(codes)
         padded = np.full(-(-count // kernels.panel) * kernels.panel, np.nan, np.float32)
         padded[:count] = 0.0 if self.bias is None else self.bias if codes is None else self.bias[codes]

@@ -8,15 +8,29 @@ from numpy.typing import NDArray
 from tastemaker._native import kernels, threads
 from tastemaker._native.dot import Float32, Int32, PackedItems, dot_scores_numpy, operands
 
-__all__ = ["REMOVED", "Rows", "TopK", "sorted_rows", "top_k", "top_k_dot", "top_k_dot_numpy", "top_k_numpy"]
+__all__ = [
+    "REMOVED",
+    "Rows",
+    "TopK",
+    "empty_lists",
+    "sorted_rows",
+    "top_k",
+    "top_k_dot",
+    "top_k_dot_numpy",
+    "top_k_numpy",
+]
 
 Mask = NDArray[np.bool_]
 
-REMOVED = ("seen", "denied", "not allowed", "filtered", "unscored")
-"""Why an item is missing from a short list: the columns of :attr:`TopK.removed`, in the order in which the rules apply."""
+REMOVED = ("seen", "denied", "not allowed", "filtered", "unscored", "capped")
+"""Why an item is missing from a short list: the columns of :attr:`TopK.removed`, in the order in which the rules apply.
+The last one is re-ranking's; the kernels leave it at zero."""
 
 # When fewer than this share of the items meets the condition, they are gathered and the others are not scored at all.
 _GATHER_BELOW = 0.5
+
+# What it costs to gather and score one item for one query, in items scored for a block of queries.
+_OWN_ITEM_COST = 16
 
 
 class Rows(NamedTuple):
@@ -36,7 +50,7 @@ class TopK(NamedTuple):
         items: int32, q x k; -1 behind the end of a short list.
         scores: float32, q x k; NaN behind the end.
         counts: int32, q: the lengths of the lists.
-        removed: int32, q x 5: how many items each rule of :data:`REMOVED` took away, every item counted once, under the first
+        removed: int32, q x 6: how many items each rule of :data:`REMOVED` took away, every item counted once, under the first
             rule that removes it. Only for lists shorter than k; zeros elsewhere.
     """
 
@@ -66,7 +80,7 @@ def top_k(
         seen: items that each query has had.
         deny: items that must not be shown, a row for each query or one for all.
         allow: the only items that may be shown, a row for each query or one for all. An empty row allows nothing.
-        mask: bool, one a item: which items meet a condition that is the same for all queries.
+        mask: bool, one an item: which items meet a condition that is the same for all queries.
 
     Raises:
         ValueError: if k is below 1 or a shape does not fit.
@@ -77,10 +91,11 @@ def top_k(
     scores = np.ascontiguousarray(scores, np.float32)
     if scores.ndim != 2:
         raise ValueError(f"scores must be a matrix of queries x items, got shape {scores.shape}")
-    rules = _Rules.of(*scores.shape, k, seen, deny, allow, mask)
-    lists = _empty(len(scores), k)
-    if len(scores):
-        kernels.top_k(scores, k, *rules, *lists, threads())
+    queries, items = scores.shape
+    rules = _rules(queries, items, k, seen, deny, allow, mask)
+    lists = empty_lists(queries, k)
+    if queries:
+        kernels.top_k(scores, *rules, lists, threads())
     return lists
 
 
@@ -108,17 +123,21 @@ def top_k_dot(
     array([[17.]], dtype=float32)
     """
     queries, packed = operands(queries, items)
-    rules = _Rules.of(len(queries), len(packed), k, seen, deny, allow, mask)
-    lists = _empty(len(queries), k)
-    if len(queries):
-        kernels.top_k_dot(queries, packed.items, *_layout(packed, rules), k, *rules, *lists, threads())
+    rules = _rules(len(queries), len(packed), k, seen, deny, allow, mask)
+    lists = empty_lists(len(queries), k)
+    own_lists = len(rules.allow.indptr) > 2
+    if own_lists and _OWN_ITEM_COST * len(rules.allow.indices) < len(queries) * len(packed):
+        bias = np.empty(0, np.float32) if packed.bias is None else packed.bias
+        kernels.top_k_dot_allowed(queries, packed.items, bias, *rules, lists, threads())
+    elif len(queries):
+        kernels.top_k_dot(queries, *_layout(packed, rules), len(packed), *rules, lists, threads())
     return lists
 
 
 def sorted_rows(rows: Rows) -> Rows:
     """The same lists, each in ascending order of item codes: what the kernels work on. Sorted ones are returned as they are."""
-    indptr = np.ascontiguousarray(rows[0], np.int64)
-    indices = np.ascontiguousarray(rows[1], np.int32)
+    indptr = np.ascontiguousarray(rows.indptr, np.int64)
+    indices = np.ascontiguousarray(rows.indices, np.int32)
     if kernels.rows_sorted(indptr, indices):
         return Rows(indptr, indices)
     indices = indices.copy()
@@ -129,73 +148,67 @@ def sorted_rows(rows: Rows) -> Rows:
 class _Rules(NamedTuple):
     """The rules in the kernel's types; what is not given is empty."""
 
-    seen_ptr: NDArray[np.int64]
-    seen: Int32
-    deny_ptr: NDArray[np.int64]
-    deny: Int32
-    allow_ptr: NDArray[np.int64]
-    allow: Int32
+    seen: Rows
+    deny: Rows
+    allow: Rows
     mask: Mask
 
-    @classmethod
-    def of(
-        cls,
-        queries: int,
-        items: int,
-        k: int,
-        seen: Rows | None,
-        deny: Rows | None,
-        allow: Rows | None,
-        mask: Mask | None,
-    ) -> "_Rules":
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        if mask is None:
-            mask = np.empty(0, np.bool_)
-        elif mask.shape != (items,) or mask.dtype != np.bool_:
-            raise ValueError(
-                f"mask must be {items} booleans, one a item, got {mask.dtype} of shape {mask.shape}"
-            )
-        lists = (
-            _checked(name, rows, queries) for name, rows in (("seen", seen), ("deny", deny), ("allow", allow))
+
+def _rules(
+    queries: int,
+    items: int,
+    k: int,
+    seen: Rows | None,
+    deny: Rows | None,
+    allow: Rows | None,
+    mask: Mask | None,
+) -> _Rules:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if mask is None:
+        mask = np.empty(0, np.bool_)
+    elif mask.shape != (items,) or mask.dtype != np.bool_:
+        raise ValueError(
+            f"mask must be {items} booleans, one an item, got {mask.dtype} of shape {mask.shape}"
         )
-        return cls(*(array for rows in lists for array in rows), np.ascontiguousarray(mask))
+    return _Rules(
+        _checked("seen", seen, queries),
+        _checked("deny", deny, queries),
+        _checked("allow", allow, queries),
+        np.ascontiguousarray(mask),
+    )
 
 
 def _checked(name: str, rows: Rows | None, queries: int) -> Rows:
     """Sorted lists whose row pointers are sound: the kernel trusts them."""
     if rows is None:
         return Rows(np.empty(0, np.int64), np.empty(0, np.int32))
-    indptr = np.asarray(rows[0])
+    indptr, entries = np.asarray(rows.indptr), len(rows.indices)
     if indptr.shape not in ((2,), (queries + 1,)):
         raise ValueError(
             f"{name} must have one list or one for each of the {queries} queries, got {len(indptr) - 1}"
         )
-    if indptr[0] != 0 or indptr[-1] != len(rows[1]) or (np.diff(indptr) < 0).any():
+    if indptr[0] != 0 or indptr[-1] != entries or (np.diff(indptr) < 0).any():
         raise ValueError(
-            f"{name}: indptr must rise from 0 to the {len(rows[1])} indices, got {indptr[0]} to {indptr[-1]}"
+            f"{name}: indptr must rise from 0 to the {entries} indices, got {indptr[0]} to {indptr[-1]}"
         )
     return sorted_rows(rows)
 
 
 def _layout(packed: PackedItems, rules: _Rules) -> tuple[Float32, Float32, Int32]:
-    """Panels, offsets and lane codes of the items that may be ranked for some query."""
+    """Panels of the items that may be ranked, what their lanes start from, and the item codes in the lanes."""
     keep = rules.mask if rules.mask.size else None
-    if len(rules.allow_ptr) == 2:
-        allowed = np.zeros(len(packed), np.bool_)
-        allowed[rules.allow[(rules.allow >= 0) & (rules.allow < len(packed))]] = True
+    if len(rules.allow.indptr) == 2:
+        allowed = _members(rules.allow, 0, len(packed))
         keep = allowed if keep is None else keep & allowed
-    per_query = len(rules.allow_ptr) > 2
-    if keep is not None and not per_query and np.count_nonzero(keep) < _GATHER_BELOW * len(keep):
+    if keep is not None and np.count_nonzero(keep) < _GATHER_BELOW * len(keep):
         codes = np.flatnonzero(keep).astype(np.int32)
-        panels = (
-            packed.pack(codes) if len(codes) else np.empty((0, packed.factors, kernels.panel), np.float32)
-        )
-        return panels, packed.offsets(codes), codes
-    return packed.panels, packed.offsets(mask=keep), np.empty(0, np.int32)
+        return packed.pack(codes), packed.offsets(codes), codes
+    return packed.panels, packed.offsets(mask=keep), np.arange(len(packed), dtype=np.int32)
 
 
-def _empty(queries: int, k: int) -> TopK:
+def empty_lists(queries: int, k: int) -> TopK:
+    """Lists with nothing in them yet."""
     return TopK(
         np.full((queries, k), -1, np.int32),
         np.full((queries, k), np.nan, np.float32),
@@ -214,7 +227,7 @@ def top_k_numpy(
     mask: Mask | None = None,
 ) -> TopK:
     """:func:`top_k` by the book: apply the rules in order, sort what is left, cut."""
-    lists = _empty(len(scores), k)
+    lists = empty_lists(len(scores), k)
     n = scores.shape[1]
     for q, row in enumerate(scores):
         rules = (
@@ -235,7 +248,7 @@ def top_k_numpy(
         lists.scores[q, : len(best)] = row[best]
         lists.counts[q] = len(best)
         if len(best) < k:
-            lists.removed[q] = removed
+            lists.removed[q, : len(removed)] = removed
     return lists
 
 
@@ -257,7 +270,7 @@ def _members(rows: Rows | None, query: int, items: int) -> Mask:
     """Which of the items are in a query's list."""
     member = np.zeros(items, np.bool_)
     if rows is not None:
-        row = 0 if len(rows[0]) == 2 else query
-        codes = rows[1][rows[0][row] : rows[0][row + 1]]
+        row = 0 if len(rows.indptr) == 2 else query
+        codes = rows.indices[rows.indptr[row] : rows.indptr[row + 1]]
         member[codes[(codes >= 0) & (codes < items)]] = True
     return member

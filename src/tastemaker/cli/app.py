@@ -16,7 +16,7 @@ from tastemaker import progress
 from tastemaker.cli import options as opt
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.errors import TastemakerError
-from tastemaker.evaluation import compare, make_splits
+from tastemaker.evaluation import Comparison, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
@@ -126,9 +126,7 @@ def evaluate(
     model: Annotated[
         str, typer.Option(metavar="NAME,…", help="One model, or several to compare.")
     ] = "item_knn,mf",
-    protocol: Annotated[
-        str, typer.Option(help="holdout, kfold, leave-last, time or predefined.")
-    ] = "holdout",
+    protocol: Annotated[Protocol, typer.Option(help="How to part the data.")] = "holdout",
     folds: Annotated[int, typer.Option(min=2, help="How many folds (kfold).")] = 5,
     ratings: Annotated[
         float, typer.Option(help="Share of a user's ratings to hold out (holdout, time).")
@@ -179,11 +177,12 @@ def evaluate(
         )
         try:
             splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
-            wanted = {"metrics": metrics, "k": k, "seed": seed, "sampled": sampled}
+            report: Report | Comparison
             if len(chosen) == 1:
-                report = measure(next(iter(chosen.values())), splits, **wanted)
+                only = next(iter(chosen.values()))
+                report = measure(only, splits, metrics=metrics, k=k, seed=seed, sampled=sampled)
             else:
-                report = compare(chosen, splits, **wanted)
+                report = compare(chosen, splits, metrics=metrics, k=k, seed=seed, sampled=sampled)
         except ValueError as error:
             raise TastemakerError(str(error)) from error
     if roc is not None:

@@ -62,7 +62,9 @@ def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
 def _best_personal(found: Comparison) -> str:
     """The best model by the first ranking metric, of those whose lists differ from user to user by taste."""
     order = found.to_polars().filter(metric="ndcg@10").sort("value", descending=True, nulls_last=True)
-    return next(name for name in order["model"] if name in names() and name not in ("popularity", "random"))
+    return next(
+        str(name) for name in order["model"] if name in names() and name not in ("popularity", "random")
+    )
 
 
 def _two_users(data: Dataset) -> list[Any]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from tastemaker.data.dataset import Dataset, Duplicates, Schema
 from tastemaker.data.sources import read_table
-from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.data.vocabulary import Vocabulary, id_series
 from tastemaker.errors import DataError
 
 __all__ = ["from_interactions"]
@@ -204,7 +204,13 @@ def _features(source: Any, column: str, name: str) -> pl.DataFrame | None:
     table = read_table(source, ids=(column,), name=name)
     _check_columns(table, [column], name)
     _check_rows(table, column, table[column].is_null(), "ids are missing", name)
-    _check_rows(table, column, ~table[column].is_first_distinct(), "ids appear more than once", name)
+    _check_rows(
+        table,
+        column,
+        ~id_series(table[column], column).is_first_distinct(),
+        "ids appear more than once",
+        name,
+    )
     return table
 
 

@@ -1,5 +1,7 @@
 """What lists do beside being right: how much of the catalogue they show, how new, how varied, how popular."""
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -18,7 +20,7 @@ __all__ = [
     "serendipity_at_k",
 ]
 
-Vectors = npt.NDArray[np.float32] | npt.NDArray[np.float64] | sp.csr_array
+Vectors: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64] | sp.csr_array
 BLOCK = 8192
 """Lists whose vectors are summed together, to bound memory."""
 

@@ -71,9 +71,8 @@ def answer(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, wish:
     def retrieve(rows: NDArray[np.int64], depth: int) -> TopK:
         return _retrieve(model, fitted, queries, rules, able, rows, depth)
 
-    caps = [
-        Cap.from_column(column(fitted.catalogue.item_features, c), n) for c, n in (wish.caps or {}).items()
-    ]
+    features = fitted.catalogue.item_features
+    caps = [Cap.from_column(_column(features, name), limit) for name, limit in (wish.caps or {}).items()]
     if caps or wish.diversify:
         variety = Diversity(model._diversity_vectors(fitted), wish.diversify) if wish.diversify else None
         lists = rerank(retrieve, len(queries), wish.k, caps=caps, diversity=variety)

@@ -271,11 +271,10 @@ class Recommender(ABC, Generic[S]):
 
     def _able(self, queries: Queries) -> NDArray[np.bool_]:
         """bool[q]: which queries the model can score itself."""
-        able = [
-            kind in self.answers
-            or (kind == "known" and "history" in self.answers and "known" not in self.answers)
-            for kind in KINDS
-        ]
+        if queries.seeds is not None:
+            return (queries.seeds.lengths > 0) & ("seeds" in self.answers)
+        stored = "known" if "known" in self.answers else "history"
+        able = [(stored if kind == "known" else kind) in self.answers for kind in KINDS]
         return np.array(able)[queries.kinds()]
 
     def _reasons(

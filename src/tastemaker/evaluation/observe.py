@@ -1,0 +1,156 @@
+"""What one fitted model shows on one split: its lists and its predictions, gathered in blocks so that memory stays bounded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tastemaker._native.topk import Rows
+from tastemaker.data.queries import of_users
+from tastemaker.evaluation.area import AREA, FoldEvidence, miss_rates
+from tastemaker.evaluation.trial import Trial
+from tastemaker.evaluation.vectors import item_vectors
+from tastemaker.metrics.lists import RankedLists
+from tastemaker.metrics.metric import Metric
+from tastemaker.metrics.predictions import Predictions
+from tastemaker.models.answer import FALLBACK
+from tastemaker.models.base import Recommender
+from tastemaker.progress import Task
+from tastemaker.ranking.blocks import query_blocks
+
+__all__ = ["Observation", "observe"]
+
+_BYTES = 16 << 20  # of scores at a time, where all of them are looked at
+_SLOTS = 1 << 20  # list slots, or held-out pairs, that are handled at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Evidence for the metrics, and what to say about how it came about.
+
+    Attributes:
+        evidence: for the metrics.
+        fallback: how many lists the model could not make itself and popularity filled.
+        short: how many lists are shorter than k.
+        missing: how many held-out pairs the model had no prediction for.
+        vectors_from: where the item vectors came from; empty when none were needed.
+    """
+
+    evidence: FoldEvidence
+    fallback: int = 0
+    short: int = 0
+    missing: int = 0
+    vectors_from: str = ""
+
+
+def observe(model: Recommender[Any], trial: Trial, metrics: Sequence[Metric], task: Task) -> Observation:
+    """Gather what the metrics need from a fitted model.
+
+    Args:
+        model: fitted on the training part.
+        trial: what it is asked.
+        metrics: what is to be measured.
+        task: told of each tested user.
+    """
+    needs = {need for metric in metrics for need in metric.needs}
+    seen = Observation(FoldEvidence(relevant=trial.relevant, n_items=trial.train.n_items))
+    if "predictions" in needs:
+        pairs, missing = _predictions(model, trial)
+        seen = replace(seen, evidence=replace(seen.evidence, predictions=pairs), missing=missing)
+    if "lists" in needs:
+        lists, fallback = _lists(model, trial, task)
+        short = int((lists.lengths < trial.plan.k).sum())
+        seen = replace(seen, evidence=replace(seen.evidence, lists=lists), fallback=fallback, short=short)
+    if "vectors" in needs:
+        vectors, source = item_vectors(trial.train)
+        seen = replace(seen, evidence=replace(seen.evidence, vectors=vectors), vectors_from=source)
+    if AREA in metrics:
+        seen = replace(seen, evidence=replace(seen.evidence, misses=_misses(model, trial)))
+    given = {
+        need: getattr(trial, need)
+        for need in ("popularity", "n_training_users", "consumed", "baseline")
+        if need in needs
+    }
+    return replace(seen, evidence=replace(seen.evidence, **given))
+
+
+def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLists, int]:
+    """The lists of the tested users; how many of them are not the model's own."""
+    users, k = trial.users, trial.plan.k
+    items = np.empty((len(users), k), np.int32)
+    fallback = 0
+    for rows in query_blocks(len(users), k, limit_bytes=4 * _SLOTS):
+        ids = trial.train.users.decode_list(users[rows])
+        found = model.recommend(users=ids, k=k, allow=_part(trial.candidates, rows))
+        items[rows] = found.items
+        fallback += sum(source == FALLBACK != model.name for source in found.sources)
+        task.advance(len(ids))
+    return RankedLists(items, trial.relevant), fallback
+
+
+def _part(lists: Rows | None, rows: slice) -> Rows | None:
+    if lists is None:
+        return None
+    indptr = lists.indptr[rows.start : rows.stop + 1]
+    return Rows(indptr - indptr[0], lists.indices[indptr[0] : indptr[-1]])
+
+
+def _predictions(model: Recommender[Any], trial: Trial) -> tuple[Predictions, int]:
+    """A score for every held-out pair, in the order of the test part; how many the model did not have.
+
+    A model of ratings gets the training mean for them, so that no model gains by staying silent where it is hard; other
+    scores are ordered below all that the model gave.
+    """
+    test = trial.split.test
+    predicted = np.empty(len(test), np.float64)
+    for rows in _user_blocks(test.user):
+        predicted[rows] = model.predict_codes(test.user[rows], test.item[rows])
+    missing = ~np.isfinite(predicted)
+    if missing.any():
+        is_rating = model.score_kind == "rating"
+        lowest = predicted[~missing].min(initial=np.inf) - 1 if not missing.all() else 0.0
+        predicted[missing] = trial.train.value.mean(dtype=np.float64) if is_rating else lowest
+    least = trial.plan.relevant_from
+    return Predictions.of(test.user, test.value, predicted, relevant_from=least), int(missing.sum())
+
+
+def _user_blocks(user: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of whole users, about a million at a time."""
+    order = np.argsort(user, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(user[order])) + 1, len(user)).astype(np.int64)
+    start = 0
+    while start < len(user):
+        stop = int(last[min(int(last.searchsorted(start + _SLOTS)), len(last) - 1)])
+        yield order[start:stop]
+        start = stop
+
+
+def _misses(model: Recommender[Any], trial: Trial) -> NDArray[np.float64]:
+    """For each relevant item, how much stands above it; one block of scores in memory at a time."""
+    relevant = trial.relevant
+    misses = np.empty(len(relevant.indices), np.float64)
+    for rows, scores in _score_blocks(model, trial.users):
+        part = slice(relevant.indptr[rows.start], relevant.indptr[rows.stop])
+        block = type(relevant)(
+            relevant.indptr[rows.start : rows.stop + 1] - part.start, relevant.indices[part]
+        )
+        misses[part] = miss_rates(scores, trial.seen[rows], block)
+    return misses
+
+
+def _score_blocks(
+    model: Recommender[Any], users: NDArray[np.int32]
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Scores of all items for some users after the other; popularity's where the model has none."""
+    fitted = model._fitted
+    catalogue = fitted.catalogue
+    for rows in query_blocks(len(users), catalogue.n_items, limit_bytes=_BYTES):
+        queries = of_users(users[rows], catalogue)
+        able = model._able(queries)
+        scores = np.empty((len(queries), catalogue.n_items), np.float32)
+        scores[~able] = catalogue.popularity
+        if able.any():
+            scores[able] = model._score(fitted, queries.take(np.flatnonzero(able)))
+        yield rows, scores

@@ -1,0 +1,104 @@
+"""Customers who bought this also bought: each item's most similar items, and what a history's items say together."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tastemaker._native.item_neighbors import item_neighbors, score_from_neighbors
+from tastemaker._native.neighbors import Csr
+from tastemaker.data.dataset import Dataset
+from tastemaker.data.queries import Queries
+from tastemaker.models.base import Fitted, Recommender, State
+from tastemaker.models.checks import one_of, whole
+from tastemaker.models.similarity import SIMILARITIES, ItemSimilarity, item_space
+from tastemaker.progress import Progress
+from tastemaker.ranking.recommendations import Reason
+
+__all__ = ["ItemKNN", "ItemKNNState"]
+
+
+@dataclass(frozen=True, eq=False)
+class ItemKNNState(State):
+    """Each item's neighbors.
+
+    Attributes:
+        codes: int32[n_items, neighbors], the most similar first, −1 past the last.
+        similarities: float32[n_items, neighbors], 0 past the last.
+    """
+
+    codes: NDArray[np.int32]
+    similarities: NDArray[np.float32]
+
+
+@dataclass(eq=False, kw_only=True)
+class ItemKNN(Recommender[ItemKNNState]):
+    """Neighborhoods of items (Sarwar et al., 2001; Linden et al., "Amazon.com recommendations", 2003).
+
+    Two items are alike when the same users took both. Of every item the ``neighbors`` most similar ones are kept, and
+
+        score(u, j) = Σ over the items i of u's history that have j among their neighbors of v(u, i) · s(i, j),
+
+    with v = value · weight, so that high ratings and interactions of quality count for more. An item that nothing in
+    the history leads to has no score.
+
+    Attributes:
+        neighbors: how many similar items to keep of each item.
+        similarity: ``"cosine"``; ``"adjusted_cosine"`` (of ratings less the user's mean); ``"jaccard"`` (users of both over
+            users of either); ``"lift"`` (how many times as often together as by chance; favours rare items, so give it a
+            ``min_support``); ``"bm25"`` (busy users and popular items say less).
+            The formulas stand in :mod:`tastemaker.models.similarity`.
+        min_support: items with fewer users in common are not neighbors.
+
+    >>> data = Dataset.from_interactions({"user": [1, 1, 2, 2, 3], "item": ["bread", "butter", "bread", "butter", "bread"]})
+    >>> ItemKNN(similarity="jaccard").fit(data).similar_items(["bread"], k=1).lists()
+    [['butter']]
+    """
+
+    name: ClassVar[str] = "item_knn"
+    score_kind: ClassVar[str] = "similarity"
+    answers: ClassVar[frozenset[str]] = frozenset({"known", "history", "seeds"})
+    cold_start: ClassVar[str] = (
+        "A user without a history gets the most popular items. An item that shares too few users with others has no "
+        "neighbors and is never recommended."
+    )
+    state_type: ClassVar[type[State]] = ItemKNNState
+
+    neighbors: int = 50
+    similarity: ItemSimilarity = "cosine"
+    min_support: int = 1
+
+    def __post_init__(self) -> None:
+        whole("neighbors", self.neighbors)
+        one_of("similarity", self.similarity, tuple(SIMILARITIES))
+        whole("min_support", self.min_support)
+
+    def _fit(self, data: Dataset, progress: Progress) -> ItemKNNState:
+        space = item_space(data, self.similarity)
+        kept = max(1, min(self.neighbors, data.n_items - 1))
+        codes, similarities = item_neighbors(
+            space.users, space.scales, kept, measure=space.measure, min_support=self.min_support
+        )
+        return ItemKNNState(codes, similarities)
+
+    def _score(self, fitted: Fitted[ItemKNNState], queries: Queries) -> NDArray[np.float32]:
+        return score_from_neighbors(_strengths(queries), fitted.state.codes, fitted.state.similarities)
+
+    def _similar(self, fitted: Fitted[ItemKNNState], seeds: NDArray[np.int32]) -> NDArray[np.float32]:
+        alone = Csr(np.arange(len(seeds) + 1), seeds, np.ones(len(seeds), np.float32))
+        return score_from_neighbors(alone, fitted.state.codes, fitted.state.similarities)
+
+    def _explain(self, fitted: Fitted[ItemKNNState], query: Queries, item: int) -> list[Reason]:
+        """The items of the history that lead here, the greatest contribution first; they add up to the score."""
+        history = _strengths(query)
+        leads, place = np.nonzero(fitted.state.codes[history.indices] == item)
+        parts = history.values[leads] * fitted.state.similarities[history.indices[leads], place]
+        order = np.argsort(-parts, kind="stable")
+        return [Reason("item", int(history.indices[leads[n]]), float(parts[n])) for n in order]
+
+
+def _strengths(queries: Queries) -> Csr:
+    """How much each item of each history counts."""
+    history = queries.history
+    return Csr(history.indptr, history.indices, history.value * history.weight)
