@@ -16,7 +16,7 @@ from tastemaker import progress
 from tastemaker.cli import options as opt
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.errors import TastemakerError
-from tastemaker.evaluation import Comparison, Report, compare, make_splits
+from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
