@@ -1,5 +1,9 @@
 """The native top-k against its twin, which sorts everything: on random input with ties, and on what must never come out."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -156,3 +160,29 @@ def test_arguments_that_do_not_fit(change, message):
         top_k(np.ones((2, 4), np.float32), **arguments)
     with pytest.raises(ValueError, match=message):
         top_k_dot(np.ones((2, 3), np.float32), np.ones((4, 3), np.float32), **arguments)
+
+
+LITTLE_MEMORY = """
+import resource
+import numpy as np
+from tastemaker._native.topk import top_k_dot
+
+queries, items = np.ones((20_000, 2), np.float32), np.ones((27_000, 2), np.float32)
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+limit = used + (512 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(top_k_dot(queries, items, 3).items.tolist() == [[0, 1, 2]] * 20_000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits address space, as Linux does")
+def test_scores_of_factors_are_never_all_held_in_memory():
+    """The scores would take 2.1 GB; the process may take 512 MB more than it has before the call."""
+    run = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TASTEMAKER_THREADS": "2"},
+    )
+    assert run.stdout.strip() == "True", run.stderr
