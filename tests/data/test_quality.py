@@ -193,7 +193,7 @@ def test_a_newcomers_dwell_is_compared_with_everyones() -> None:
     assert dwell_weight([0, 1], [1, 4]) == pytest.approx([0.5, 2.0], rel=1e-6)
 
 
-@given(interactions, st.floats(0, 10))
+@given(interactions, st.just(0.0) | st.floats(0.01, 10))
 def test_dwell_is_its_formula(rows: list[tuple[int, float, int, float]], shrinkage: float) -> None:
     user, _, length, dwell = (list(column) for column in zip(*rows, strict=True))
     r = [float(np.log(max(d, 1.0) / size)) for d, size in zip(dwell, length, strict=True)]

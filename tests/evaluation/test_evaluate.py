@@ -321,3 +321,13 @@ def test_popularity_on_movielens(real_data: object) -> None:
     assert report.counts.folds == 5
     assert report.counts.interactions == 100_000
     assert 0.9 < report["rmse"] < 1.1
+
+
+@pytest.mark.real_data
+def test_popularity_on_the_ncf_papers_files(real_data: object) -> None:
+    """HR@10 .4533 and NDCG@10 .2542 in the appendix of "Troubling Analysis" (Ferrari Dacrema et al., 2021); ties differ."""
+    split = tm.datasets.folds("ncf-ml-1m")["test"]
+    metrics = "hit_rate@10,ndcg@10"
+    report = evaluate(tm.Popularity(), split, metrics=metrics, sampled="published", relevant_from=1)
+    assert report["hit_rate@10"] == pytest.approx(0.4533, abs=0.0005)
+    assert report["ndcg@10"] == pytest.approx(0.2542, abs=0.0005)

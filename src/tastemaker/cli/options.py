@@ -53,7 +53,11 @@ ItemFeatures = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter, e.g. factors=64; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A hyper-parameter: factors=64, or mf.factors=64; may be repeated.",
+    ),
 ]
 Length = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -117,7 +121,7 @@ def _scale(text: str | None) -> tuple[float, float] | None:
 
 
 def build_model(name: str, settings: Sequence[str] | None = None) -> Recommender[Any]:
-    """A model by its registered name with hyper-parameters written as ``name=value``.
+    """A model by its registered name with hyper-parameters written as ``name=value``, or ``mf.name=value`` for mf alone.
 
     Raises:
         TastemakerError: for an unknown model or hyper-parameter, or a value that is out of range.
@@ -127,6 +131,10 @@ def build_model(name: str, settings: Sequence[str] | None = None) -> Recommender
     chosen: dict[str, Any] = {}
     for setting in settings or ():
         key, equals, text = setting.partition("=")
+        owner, dot, parameter = key.rpartition(".")
+        if dot and owner != name:
+            continue
+        key = parameter
         if not equals or key not in there:
             known = ", ".join(f"{k}={v!r}" for k, v in there.items())
             raise TastemakerError(f"--set {setting}: {name} has the hyper-parameters {known}")

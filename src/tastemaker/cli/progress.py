@@ -58,4 +58,5 @@ class TerminalProgress(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._bars.console.is_terminal:
+            self._bars.stop()

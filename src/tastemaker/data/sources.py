@@ -110,7 +110,10 @@ def _read_file(
     if separator is None:
         separator = "\t" if ".tsv" in path.suffixes else ","
     frame = _read_text(path, separator, columns, name)
-    return frame.with_columns(_integers_where_lossless(frame[c]) for c in ids if c in frame.columns)
+    return frame.with_columns(
+        _integers_where_lossless(frame[c]) if c in ids else _numbers_where_all_are(frame[c])
+        for c in frame.columns
+    )
 
 
 def _read_text(path: Path, separator: str, columns: Sequence[str] | None, name: str) -> pl.DataFrame:
@@ -145,3 +148,12 @@ def _integers_where_lossless(ids: pl.Series) -> pl.Series:
         if (numbers.cast(pl.String) == ids).all() and numbers.null_count() == ids.null_count()
         else ids
     )
+
+
+def _numbers_where_all_are(text: pl.Series) -> pl.Series:
+    """Text as integers or else as numbers where every value is one; empty fields are null."""
+    for kind in (pl.Int64, pl.Float64):
+        numbers = text.cast(kind, strict=False)
+        if numbers.null_count() == text.null_count():
+            return numbers
+    return text

@@ -50,18 +50,16 @@ def miss_rates(scores: NDArray[np.float32], seen: History, relevant: RelevantIte
     >>> miss_rates(np.array([[.9, .5, .7, .5, .1]], np.float32), History.empty(1), relevant).round(4)
     array([0. , 0.5])
     """
-    scores = np.where(np.isnan(scores), np.float32(-np.inf), scores)
-    scores[seen.rows(), seen.indices] = np.nan
-    wanted = scores[relevant.rows, relevant.indices]
-    scores[relevant.rows, relevant.indices] = np.nan
-    scores.sort(axis=1)  # NaN come last
-    others = scores.shape[1] - np.isnan(scores).sum(axis=1)
-    misses = np.full(len(wanted), np.nan)
-    for q in np.flatnonzero((relevant.counts > 0) & (others > 0)):
-        mine = slice(relevant.indptr[q], relevant.indptr[q + 1])
-        row = scores[q, : others[q]]
-        not_above = row.searchsorted(wanted[mine], "left") + row.searchsorted(wanted[mine], "right")
-        misses[mine] = 1 - not_above / (2 * others[q])
+    others = np.where(np.isnan(scores), np.float32(-np.inf), scores)
+    wanted = others[relevant.rows, relevant.indices]
+    others[seen.rows(), seen.indices] = np.nan  # greater than nothing, equal to nothing
+    others[relevant.rows, relevant.indices] = np.nan
+    count = scores.shape[1] - np.isnan(others).sum(axis=1)
+    above = np.empty(len(wanted), np.float64)
+    for j, (row, score) in enumerate(zip(relevant.rows, wanted, strict=True)):
+        above[j] = np.count_nonzero(others[row] > score) + np.count_nonzero(others[row] >= score)
+    all_pairs = 2 * count[relevant.rows]
+    misses: Floats = np.divide(above, all_pairs, out=np.full(len(above), np.nan), where=all_pairs > 0)
     return misses
 
 

@@ -136,8 +136,12 @@ class Comparison:
         head = paragraph(f"{first.data}, {first.protocol}", "  ")
         if self.plan.sampled:
             warnings.insert(0, paragraph(f"! {self.plan.candidates}", "  "))
-        notes = [paragraph(f"{name}: {note}", "  ") for name, r in self.reports.items() for note in r.notes]
-        reading = [*map(paragraph, first.reading()), *notes]
+        notes: dict[str, list[str]] = {}
+        for name, report in self.reports.items():
+            for note in report.notes:
+                notes.setdefault(note, []).append(name)
+        said = [paragraph(f"{', '.join(names)}: {note}", "  ") for note, names in notes.items()]
+        reading = [*map(paragraph, first.reading()), *said]
         parts = [
             head,
             "",

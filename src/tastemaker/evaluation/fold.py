@@ -15,7 +15,6 @@ from tastemaker.metrics.measurement import Measurement
 from tastemaker.metrics.metric import Metric
 from tastemaker.metrics.roc import RocCurve, roc_curve
 from tastemaker.models.base import Recommender
-from tastemaker.progress import current
 
 __all__ = ["MOST_POINTS", "Fold", "measure", "obstacle"]
 
@@ -51,10 +50,8 @@ def measure(model: Recommender[Any], trial: Trial, name: str) -> Fold:
     start = time.perf_counter()
     fitted = replace(model).fit(trial.train)
     middle = time.perf_counter()
-    title = f"evaluate {name}, {trial.split.name}"
-    with current().start(title, total=len(trial.users), unit="user") as task:
-        able = [metric for metric in trial.plan.metrics if not obstacle(metric, model)]
-        seen = observe(fitted, trial, able, task)
+    able = [metric for metric in trial.plan.metrics if not obstacle(metric, model)]
+    seen = observe(fitted, trial, able, f"evaluate {name}, {trial.split.name}")
     measurements = {metric.name: Measurement(float("nan"), None) for metric in trial.plan.metrics}
     measurements |= {metric.name: metric(seen.evidence) for metric in able}
     curve, counts = _curve(seen.evidence, trial), _counts(trial, seen)

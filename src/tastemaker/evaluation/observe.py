@@ -13,17 +13,18 @@ from tastemaker.evaluation.area import AREA, FoldEvidence, miss_rates
 from tastemaker.evaluation.trial import Trial
 from tastemaker.evaluation.vectors import item_vectors
 from tastemaker.metrics.lists import RankedLists
-from tastemaker.metrics.metric import Metric
+from tastemaker.metrics.metric import Metric, Need
 from tastemaker.metrics.predictions import Predictions
 from tastemaker.models.answer import FALLBACK
 from tastemaker.models.base import Recommender
-from tastemaker.progress import Task
+from tastemaker.progress import Task, current
 from tastemaker.ranking.blocks import query_blocks
 
 __all__ = ["Observation", "observe"]
 
 _BYTES = 16 << 20  # of scores at a time, where all of them are looked at
-_SLOTS = 1 << 20  # list slots, or held-out pairs, that are handled at a time
+_USERS = 1024  # whose lists are made at a time
+_PAIRS = 1 << 20  # held-out pairs that are predicted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,35 +46,45 @@ class Observation:
     vectors_from: str = ""
 
 
-def observe(model: Recommender[Any], trial: Trial, metrics: Sequence[Metric], task: Task) -> Observation:
+def observe(model: Recommender[Any], trial: Trial, metrics: Sequence[Metric], title: str) -> Observation:
     """Gather what the metrics need from a fitted model.
 
     Args:
         model: fitted on the training part.
         trial: what it is asked.
         metrics: what is to be measured.
-        task: told of each tested user.
+        title: under which progress is shown.
     """
     needs = {need for metric in metrics for need in metric.needs}
+    passes = ("predictions" in needs) + ("lists" in needs) + (AREA in metrics)
+    with current().start(title, total=passes * len(trial.users), unit="user") as task:
+        seen = _passes(model, trial, metrics, needs, task)
+    given: dict[str, Any] = {
+        need: getattr(trial, need)
+        for need in ("popularity", "n_training_users", "consumed", "baseline")
+        if need in needs
+    }
+    if "vectors" in needs:
+        given["vectors"], source = item_vectors(trial.train)
+        seen = replace(seen, vectors_from=source)
+    return replace(seen, evidence=replace(seen.evidence, **given))
+
+
+def _passes(
+    model: Recommender[Any], trial: Trial, metrics: Sequence[Metric], needs: set[Need], task: Task
+) -> Observation:
+    """What takes one pass over the tested users each: predictions, lists, areas."""
     seen = Observation(FoldEvidence(relevant=trial.relevant, n_items=trial.train.n_items))
     if "predictions" in needs:
-        pairs, missing = _predictions(model, trial)
+        pairs, missing = _predictions(model, trial, task)
         seen = replace(seen, evidence=replace(seen.evidence, predictions=pairs), missing=missing)
     if "lists" in needs:
         lists, fallback = _lists(model, trial, task)
         short = int((lists.lengths < trial.plan.k).sum())
         seen = replace(seen, evidence=replace(seen.evidence, lists=lists), fallback=fallback, short=short)
-    if "vectors" in needs:
-        vectors, source = item_vectors(trial.train)
-        seen = replace(seen, evidence=replace(seen.evidence, vectors=vectors), vectors_from=source)
     if AREA in metrics:
-        seen = replace(seen, evidence=replace(seen.evidence, misses=_misses(model, trial)))
-    given = {
-        need: getattr(trial, need)
-        for need in ("popularity", "n_training_users", "consumed", "baseline")
-        if need in needs
-    }
-    return replace(seen, evidence=replace(seen.evidence, **given))
+        seen = replace(seen, evidence=replace(seen.evidence, misses=_misses(model, trial, task)))
+    return seen
 
 
 def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLists, int]:
@@ -81,7 +92,8 @@ def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLis
     users, k = trial.users, trial.plan.k
     items = np.empty((len(users), k), np.int32)
     fallback = 0
-    for rows in query_blocks(len(users), k, limit_bytes=4 * _SLOTS):
+    for start in range(0, len(users), _USERS):
+        rows = slice(start, min(start + _USERS, len(users)))
         ids = trial.train.users.decode_list(users[rows])
         found = model.recommend(users=ids, k=k, allow=_part(trial.candidates, rows))
         items[rows] = found.items
@@ -97,7 +109,7 @@ def _part(lists: Rows | None, rows: slice) -> Rows | None:
     return Rows(indptr - indptr[0], lists.indices[indptr[0] : indptr[-1]])
 
 
-def _predictions(model: Recommender[Any], trial: Trial) -> tuple[Predictions, int]:
+def _predictions(model: Recommender[Any], trial: Trial, task: Task) -> tuple[Predictions, int]:
     """A score for every held-out pair, in the order of the test part; how many the model did not have.
 
     A model of ratings gets the training mean for them, so that no model gains by staying silent where it is hard; other
@@ -107,6 +119,7 @@ def _predictions(model: Recommender[Any], trial: Trial) -> tuple[Predictions, in
     predicted = np.empty(len(test), np.float64)
     for rows in _user_blocks(test.user):
         predicted[rows] = model.predict_codes(test.user[rows], test.item[rows])
+        task.advance(len(np.unique(test.user[rows])))
     missing = ~np.isfinite(predicted)
     if missing.any():
         is_rating = model.score_kind == "rating"
@@ -122,12 +135,12 @@ def _user_blocks(user: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
     last = np.append(np.flatnonzero(np.diff(user[order])) + 1, len(user)).astype(np.int64)
     start = 0
     while start < len(user):
-        stop = int(last[min(int(last.searchsorted(start + _SLOTS)), len(last) - 1)])
+        stop = int(last[min(int(last.searchsorted(start + _PAIRS)), len(last) - 1)])
         yield order[start:stop]
         start = stop
 
 
-def _misses(model: Recommender[Any], trial: Trial) -> NDArray[np.float64]:
+def _misses(model: Recommender[Any], trial: Trial, task: Task) -> NDArray[np.float64]:
     """For each relevant item, how much stands above it; one block of scores in memory at a time."""
     relevant = trial.relevant
     misses = np.empty(len(relevant.indices), np.float64)
@@ -137,6 +150,7 @@ def _misses(model: Recommender[Any], trial: Trial) -> NDArray[np.float64]:
             relevant.indptr[rows.start : rows.stop + 1] - part.start, relevant.indices[part]
         )
         misses[part] = miss_rates(scores, trial.seen[rows], block)
+        task.advance(len(scores))
     return misses
 
 

@@ -173,9 +173,9 @@ def _seen(catalogue: Catalogue, queries: Queries, exclude: bool) -> Rows | None:
 
 
 def _id_lists(catalogue: Catalogue, given: Any, what: str, queries: int) -> Rows | None:
-    """One list of item ids for all queries, or one a query, as codes; unknown ids have no effect."""
-    if given is None:
-        return None
+    """One list of item ids for all queries, or one a query, as codes (or codes already); unknown ids have no effect."""
+    if given is None or isinstance(given, Rows):
+        return given
     rows = as_rows(given, what)
     nested = [isinstance(r, list | tuple | set | frozenset | np.ndarray) for r in rows]
     if any(nested) and not all(nested):

@@ -64,8 +64,8 @@ class UserKNN(Recommender[UserKNNState]):
     * ``"weighted"``: Σ s(u, v) r(v, i) / Σ s(u, v);
     * ``"centred"``: mean(u) + Σ s(u, v) (r(v, i) − mean(v)) / Σ s(u, v), which allows for strict and generous raters.
 
-    For implicit feedback an average of ones says nothing: there the score is the sum of the neighbors' similarities, each
-    times the weight of the neighbor's interaction.
+    Weights of ratings are not used. For implicit feedback an average of ones says nothing: there the vectors hold the
+    weights of the interactions, and the score is Σ s(u, v) · weight(v, i).
 
     Predictions are kept within the rating scale; the scores that lists are ranked by are not, so that those at its end
     still have an order.
@@ -177,6 +177,8 @@ class UserKNN(Recommender[UserKNNState]):
 
     def _explain(self, fitted: Fitted[UserKNNState], query: Queries, item: int) -> list[Reason]:
         state = fitted.state
+        if query.history.lengths[0] == 0:
+            return [_average(float(state.item_means[item]), fitted.catalogue.schema)]
         row = slice(*state.indptr[item : item + 2])
         users, ratings = state.raters[row], state.ratings[row].astype(np.float64)
         similar = np.where(users == query.users[0], 0, self._similarities(fitted, query)[0, users])
@@ -256,3 +258,10 @@ def _ratings(history: History, schema: Schema) -> Csr:
     """The ratings of a history; for implicit feedback how much each interaction counts."""
     values = history.value if schema.explicit else history.value * history.weight
     return Csr(history.indptr, history.indices, values)
+
+
+def _average(value: float, schema: Schema) -> Reason:
+    """Why someone without a history is shown an item."""
+    if schema.explicit:
+        return Reason("popularity", "mean rating", value, f"rated {value:.1f} on average")
+    return Reason("popularity", "users", value, f"taken by {value:.0f} users")
