@@ -54,6 +54,12 @@ def test_lower_is_better_for_errors() -> None:
     assert result.difference("rmse", "a", "b").value > 0
 
 
+def test_what_only_one_model_has_is_its_best() -> None:
+    result = compare({"stars": Known(scores=SCORES), "dice": tm.Random()}, tiny(), metrics="rmse")
+    assert f"{result['stars']['rmse']:.4f} *" in str(result)
+    assert "dice                    –" in str(result)
+
+
 def test_popularity_wins_is_said() -> None:
     split, scores = many_users()
     result = compare({"wrong": Known(scores=-scores, kind="score")}, split, metrics="hit_rate@20")

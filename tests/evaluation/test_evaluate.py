@@ -13,7 +13,7 @@ from evaluation.known import SCORES, Known, tiny
 from tastemaker.data import Dataset
 from tastemaker.data.splits import Split, k_fold, leave_last_out, predefined
 from tastemaker.errors import DataError, TastemakerError
-from tastemaker.evaluation import evaluate
+from tastemaker.evaluation import evaluate, make_splits
 
 
 def test_ratings_by_hand() -> None:
@@ -81,6 +81,19 @@ def test_threshold_moves_what_is_relevant() -> None:
     report = evaluate(Known(scores=SCORES), tiny(), metrics="recall@2", relevant_from=5)
     assert report["recall@2"] == pytest.approx(1.0)  # ann c, bob e
     assert "5 and more" in str(report)
+
+
+def test_a_threshold_that_no_rating_reaches() -> None:
+    with pytest.raises(DataError, match="ratings of tiny end at 5"):
+        evaluate(Known(scores=SCORES), tiny(), relevant_from=6)
+
+
+def test_graded_gain_is_the_rating_above_the_lowest() -> None:
+    report = evaluate(Known(scores=SCORES), tiny(), metrics="ndcg_graded@2", relevant_from=2)
+    # ann: [c 5, d 2] in the ideal order; bob: [e 5, d –] of e 5, a 4; cid: [a –, b 3] of b 3
+    second = 1 / log2(3)
+    assert report["ndcg_graded@2"] == pytest.approx((1 + 4 / (4 + 3 * second) + second) / 3)
+    assert any("ndcg_graded" in note for note in report.notes)
 
 
 def test_only_the_training_part_is_fitted_and_the_model_stays_as_it_was() -> None:
@@ -229,6 +242,42 @@ def test_memory_does_not_grow_with_users_times_items() -> None:
     tracemalloc.stop()
     assert report.counts.lists == n_users
     assert peak < 4 * n_users * n_items
+
+
+def test_blocks_do_not_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = _random_ratings()
+    scores = np.random.default_rng(8).integers(1, 6, (data.n_users, data.n_items)).astype(float)
+    scores[::4, ::3] = np.nan
+    metrics = "rmse,kendall,ndcg@5,auc_catalogue,serendipity@5,diversity@5"
+    for sampled in (None, 3):
+        whole = evaluate(Known(scores=scores), data, metrics=metrics, sampled=sampled)
+        with monkeypatch.context() as patch:
+            patch.setattr("tastemaker.evaluation.observe._USERS", 7)
+            patch.setattr("tastemaker.evaluation.observe._PAIRS", 13)
+            patch.setattr("tastemaker.evaluation.observe._BYTES", 4 * 3 * data.n_items)
+            blocks = evaluate(Known(scores=scores), data, metrics=metrics, sampled=sampled)
+        assert whole.per_user.equals(blocks.per_user)
+        assert whole.counts == blocks.counts
+
+
+def test_lists_against_a_loop_over_users() -> None:
+    data = _random_ratings()
+    scores = np.random.default_rng(9).integers(0, 9, (data.n_users, data.n_items)).astype(float)
+    [split] = make_splits(data, "holdout", ratings=0.4, users=0.7, seed=3)
+    report = evaluate(Known(scores=scores), split, metrics="recall@4,ndcg@4")
+    recall, ndcg = [], []
+    for user in np.unique(split.test.user):
+        seen = split.train.item[split.train.user == user]
+        held_out = (split.test.user == user) & (split.test.value >= 4)
+        liked = set(split.test.item[held_out].tolist())
+        unseen = [i for i in range(data.n_items) if i not in seen]
+        top = sorted(unseen, key=lambda i: (-scores[user, i], i))[:4]
+        if liked:
+            hits = [1 / log2(rank + 2) for rank, i in enumerate(top) if i in liked]
+            recall.append(len(hits) / len(liked))
+            ndcg.append(sum(hits) / sum(1 / log2(rank + 2) for rank in range(min(4, len(liked)))))
+    assert report["recall@4"] == pytest.approx(np.mean(recall))
+    assert report["ndcg@4"] == pytest.approx(np.mean(ndcg))
 
 
 def test_report_as_table_json_and_text() -> None:

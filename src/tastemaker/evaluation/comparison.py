@@ -204,7 +204,7 @@ class Comparison:
         measured = {
             name: r[metric.name] for name, r in self.reports.items() if not math.isnan(r[metric.name])
         }
-        if len(measured) < 2:
+        if not measured or len(self.reports) < 2:
             return {}
         best = self.best(metric.name)
         marks = {name: BEST for name, value in measured.items() if value == measured[best]}

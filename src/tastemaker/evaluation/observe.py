@@ -11,7 +11,6 @@ from tastemaker._native.topk import Rows
 from tastemaker.data.queries import of_users
 from tastemaker.evaluation.area import AREA, FoldEvidence, miss_rates
 from tastemaker.evaluation.trial import Trial
-from tastemaker.evaluation.vectors import item_vectors
 from tastemaker.metrics.lists import RankedLists
 from tastemaker.metrics.metric import Metric, Need
 from tastemaker.metrics.predictions import Predictions
@@ -65,7 +64,7 @@ def observe(model: Recommender[Any], trial: Trial, metrics: Sequence[Metric], ti
         if need in needs
     }
     if "vectors" in needs:
-        given["vectors"], source = item_vectors(trial.train)
+        given["vectors"], source = trial.vectors
         seen = replace(seen, vectors_from=source)
     return replace(seen, evidence=replace(seen.evidence, **given))
 

@@ -67,6 +67,10 @@ class Plan:
             _refuse_rating_wishes(chosen, relevant_from, schema)
         elif relevant_from is None:
             relevant_from = _upper_quarter(schema)
+        elif schema.scale and relevant_from > schema.scale[1]:
+            raise DataError(
+                f"relevant_from={relevant_from:g}, but ratings of {schema.name} end at {schema.scale[1]:g}"
+            )
         longest = max((m.k for m in chosen if m.k), default=k)
         return cls(metrics=chosen, k=longest, relevant_from=relevant_from, sampled=sampled, seed=seed)
 

@@ -174,9 +174,9 @@ class Report:
         if self.plan.ranks:
             lines.append(f"Relevant: {self.plan.relevance}. Ranked: {self.plan.candidates}.")
             if c.nothing_relevant:
-                lines.append(
-                    f"{c.nothing_relevant:,} users with nothing relevant are left out of the ranking metrics."
-                )
+                these = "tests" if c.folds > 1 else "users"
+                left_out = f"{c.nothing_relevant:,} of these {these} have nothing relevant"
+                lines.append(f"{left_out} and are left out of the ranking metrics.")
         elif self.plan.relevant_from is not None:
             lines.append(f"Relevant: {self.plan.relevance}.")
         if c.new_users or c.new_items:

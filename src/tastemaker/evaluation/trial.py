@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tastemaker._native.topk import Rows, top_k
@@ -12,6 +13,7 @@ from tastemaker.data.history import History
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
 from tastemaker.evaluation.plan import Plan
+from tastemaker.evaluation.vectors import item_vectors
 from tastemaker.metrics.lists import RelevantItems
 from tastemaker.ranking.blocks import query_blocks
 
@@ -113,6 +115,11 @@ class Trial:
             total, lengths, out=np.full(len(total), np.nan), where=lengths > 0
         )
         return mean
+
+    @cached_property
+    def vectors(self) -> tuple[sp.csr_array, str]:
+        """float[n_items, f], what the items are, and where that comes from."""
+        return item_vectors(self.train)
 
     @cached_property
     def baseline(self) -> NDArray[np.int32]:
