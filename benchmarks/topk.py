@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,12 +22,12 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tastemaker._native import isa, threads
-from tastemaker._native.dot import PackedItems
 from tastemaker._native.topk import Rows, top_k_dot
 
 K = 10
+MOST = 1.3  # times the product
 BLOCKS = (64, 128, 256, 512, 1000, 2000)
-PEER = Path(__file__).with_name("topk_implicit.py")
+PEER = Path(__file__).with_name("implicit_topk.py")
 
 
 def workload(users: int, items: int, factors: int, seen: int) -> tuple[np.ndarray, np.ndarray, Rows]:
@@ -115,19 +116,22 @@ def measure(jobs: dict[str, Callable[[], float]], rounds: int) -> dict[str, np.n
     return {name: np.array(times) for name, times in seconds.items()}
 
 
-def report(seconds: dict[str, np.ndarray], ours: str, peer: str | None) -> None:
-    best = min(
-        (name for name in seconds if name.startswith("np.matmul")), key=lambda n: np.median(seconds[n])
-    )
+def report(seconds: dict[str, np.ndarray], ours: str, peer: str | None) -> bool:
+    """Print the table; says whether the targets are met."""
+    best = min((n for n in seconds if n.startswith("np.matmul")), key=lambda n: np.median(seconds[n]))
     base = float(np.median(seconds[best]))
-    print(f"{'':34}{'median s':>10}{'fastest s':>11}{'x product':>11}")
+    print(f"{'':34}{'median s':>10}{'min':>8}{'max':>8}{'x product':>11}")
     for name in [best, ours, *([peer] if peer else [])]:
-        median, fastest = float(np.median(seconds[name])), float(seconds[name].min())
-        print(f"{name:34}{median:>10.3f}{fastest:>11.3f}{median / base:>11.2f}")
-    print(f"\ntop {K} takes {np.median(seconds[ours]) / base:.2f} times the product alone (bar: at most 1.3)")
-    if peer:
-        ratio = np.median(seconds[peer]) / np.median(seconds[ours])
-        print(f"and is {ratio:.1f} times as fast as implicit (bar: faster)")
+        times = seconds[name]
+        median = float(np.median(times))
+        print(f"{name:34}{median:>10.3f}{times.min():>8.3f}{times.max():>8.3f}{median / base:>11.2f}")
+    ratio = np.median(seconds[ours]) / base
+    print(f"\ntop {K} takes {ratio:.2f} times the product alone (target: at most {MOST})")
+    if not peer:
+        return bool(ratio <= MOST)
+    faster = np.median(seconds[peer]) / np.median(seconds[ours])
+    print(f"and is {faster:.1f} times as fast as implicit (target: faster)")
+    return bool(ratio <= MOST and faster > 1)
 
 
 def main() -> None:
@@ -147,8 +151,7 @@ def main() -> None:
         f"np.matmul, blocks of {b}": (lambda b=b: timed(lambda: product(users, items, buffer, b)))
         for b in BLOCKS
     }
-    packed = PackedItems(items)
-    jobs[ours] = lambda: timed(lambda: top_k_dot(users, packed, K, seen=seen))
+    jobs[ours] = lambda: timed(lambda: top_k_dot(users, items, K, seen=seen))
 
     python = Path(os.environ.get("TASTEMAKER_PEERS", ".venv-peers")) / "bin" / "python"
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(threads()):
@@ -168,7 +171,7 @@ def main() -> None:
             f"{len(seen.indices) / len(users):.0f} seen items a user; {args.rounds} interleaved rounds\n"
         )
         seconds = measure(jobs, args.rounds)
-        report(seconds, ours, next((n for n in jobs if n.startswith("implicit")), None))
+        met = report(seconds, ours, next((n for n in jobs if n.startswith("implicit")), None))
         if peer:
             peer.close()
         else:
@@ -177,10 +180,11 @@ def main() -> None:
             )
 
     sample = np.arange(0, len(users), max(1, len(users) // 500))
-    same = top_k_dot(users, packed, K, seen=seen).items[sample] == full_sort(users, items, seen, sample)
-    print(
-        f"the same lists as a full sort in double precision for {same.all(axis=1).sum()} of {len(sample)} users"
-    )
+    same = top_k_dot(users, items, K, seen=seen).items[sample] == full_sort(users, items, seen, sample)
+    right = int(same.all(axis=1).sum())
+    print(f"the same lists as a full sort in double precision for {right} of {len(sample)} users")
+    # Two scores may be closer than single precision can tell; a wrong kernel would miss more than one list in a hundred.
+    sys.exit(0 if met and right >= 0.99 * len(sample) else 1)
 
 
 if __name__ == "__main__":

@@ -151,6 +151,22 @@ def test_evaluate_one_model_as_json(cli: Cli, sales: Path) -> None:
     assert 0.3 < report["metrics"][0]["value"] < 2
 
 
+def test_roc_curve_as_a_picture(cli: Cli, sales: Path, tmp_path: Path) -> None:
+    run = cli(
+        "evaluate",
+        sales,
+        *COLUMNS,
+        "--model",
+        "mf,user_knn",
+        "--metrics",
+        "rmse",
+        "--roc",
+        tmp_path / "roc.png",
+    )
+    assert run.code == 0, run.err
+    assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_settings_can_be_for_one_of_several_models(cli: Cli, sales: Path) -> None:
     run = cli(
         "evaluate", sales, *COLUMNS, "--model", "mf,item_knn", "--set", "mf.factors=4", "--metrics", "ndcg@5", "--json"

@@ -177,6 +177,8 @@ def evaluate(
         )
         try:
             splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
+            if roc is not None:
+                metrics = _with_roc(metrics, interactions.schema.explicit)
             report: Report | Comparison
             if len(chosen) == 1:
                 only = next(iter(chosen.values()))
@@ -188,6 +190,13 @@ def evaluate(
     if roc is not None:
         report.roc_plot(roc)
     typer.echo(report.to_json() if as_json else str(report))
+
+
+def _with_roc(metrics: str | None, explicit: bool) -> str:
+    """The metrics with one that draws the curve."""
+    wanted = metrics or ("rmse,ndcg,map" if explicit else "ndcg,map")
+    there = "auc_global" in wanted or "auc_catalogue" in wanted
+    return wanted if there else f"{wanted},{'auc_global' if explicit else 'auc_catalogue'}"
 
 
 @app.command(epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`")

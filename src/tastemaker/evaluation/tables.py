@@ -1,12 +1,16 @@
-"""Tables in plain text that fit a terminal of 100 columns."""
+"""Tables in plain text that fit the terminal; 100 columns where there is none."""
 
 import math
+import shutil
 import textwrap
 from collections.abc import Sequence
 
-__all__ = ["WIDTH", "lay_out", "number", "paragraph", "seconds"]
+__all__ = ["lay_out", "number", "paragraph", "seconds"]
 
-WIDTH = 100
+
+def _width() -> int:
+    """Columns to write in; text wider than 120 is hard to read."""
+    return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
 
 
 def number(value: float) -> str:
@@ -32,7 +36,7 @@ def seconds(value: float) -> str:
 
 def paragraph(text: str, indent: str = "") -> str:
     """Text wrapped to the width, further lines indented."""
-    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(text, _width(), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def lay_out(rows: Sequence[Sequence[str]]) -> str:
@@ -43,9 +47,9 @@ def lay_out(rows: Sequence[Sequence[str]]) -> str:
     mf     0.91 *
     """
     lengths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-    parts, used = [[0]], lengths[0]
+    parts, used, width = [[0]], lengths[0], _width()
     for column, length in enumerate(lengths[1:], start=1):
-        if used + 2 + length > WIDTH and len(parts[-1]) > 1:
+        if used + 2 + length > width and len(parts[-1]) > 1:
             parts.append([0])
             used = lengths[0]
         parts[-1].append(column)

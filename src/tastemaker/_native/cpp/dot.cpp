@@ -25,8 +25,8 @@ static void pack_items(Array2<const float> items, Array1<const int32_t> codes, A
 
 // Scores of one group of queries for the panels [from, to). The last panel is wider than what is left of the row: it goes through
 // a buffer.
-static void score_group(const float* packed, int64_t group, const float* panels, const float* offsets, int64_t factors, int64_t from,
-                        int64_t to, float* out, int64_t items) {
+static void score_group(const float* packed, int64_t group, const float* panels, const float* offsets, int64_t factors,
+                        int64_t from, int64_t to, float* out, int64_t items) {
   const auto score = TileOf::score[group - 1];
   for (int64_t p = from; p < to; ++p) {
     const float* panel = panels + p * factors * kPanel;

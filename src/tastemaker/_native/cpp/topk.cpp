@@ -54,12 +54,13 @@ static void search_row(const float* scores, const Rules& rules, int64_t query, S
   constexpr int kChunk = 64;
   int64_t first = 0;
   for (; first + kChunk <= rules.items; first += kChunk)
-    above<kChunk>(scores + first, search.threshold(), [&](int lane) { search.offer(scores[first + lane], int32_t(first + lane)); });
+    above<kChunk>(scores + first, search.threshold(),
+                  [&](int lane) { search.offer(scores[first + lane], int32_t(first + lane)); });
   for (; first < rules.items; ++first) search.offer(scores[first], int32_t(first));
 }
 
-static void top_k(Array2<const float> scores, CsrArrays seen, CsrArrays deny, CsrArrays allow, Array1<const bool> mask, ListArrays lists,
-           int threads) {
+static void top_k(Array2<const float> scores, CsrArrays seen, CsrArrays deny, CsrArrays allow, Array1<const bool> mask,
+                  ListArrays lists, int threads) {
   const int64_t queries = scores.shape(0), items = scores.shape(1), block = shard_rows(queries, threads);
   const Rules rules(seen, deny, allow, mask, items);
   const Output output(lists);
@@ -87,7 +88,8 @@ struct Panels {
 
 // A block of queries against all panels: a tile of scores is looked at while it is in the registers, and written down only when
 // one of them is good enough.
-static void search_block(const float* queries, const Panels& panels, const Rules& rules, int64_t first, std::vector<Search>& searches) {
+static void search_block(const float* queries, const Panels& panels, const Rules& rules, int64_t first,
+                         std::vector<Search>& searches) {
   const int64_t rows = int64_t(searches.size()), factors = panels.factors;
   const std::vector<float> packed = pack_groups(queries + first * factors, rows, factors);
   std::vector<float> thresholds(rows);
@@ -112,8 +114,9 @@ static void search_block(const float* queries, const Panels& panels, const Rules
   }
 }
 
-static void top_k_dot(Array2<const float> queries, Array3<const float> panels, Array1<const float> offsets, Array1<const int32_t> codes,
-               int64_t items, CsrArrays seen, CsrArrays deny, CsrArrays allow, Array1<const bool> mask, ListArrays lists, int threads) {
+static void top_k_dot(Array2<const float> queries, Array3<const float> panels, Array1<const float> offsets,
+                      Array1<const int32_t> codes, int64_t items, CsrArrays seen, CsrArrays deny, CsrArrays allow,
+                      Array1<const bool> mask, ListArrays lists, int threads) {
   const int64_t rows = queries.shape(0), block = shard_rows(rows, threads);
   const Panels all{panels.data(), offsets.data(), codes.data(), int64_t(panels.shape(0)), int64_t(queries.shape(1))};
   const Rules rules(seen, deny, allow, mask, items);
@@ -146,8 +149,8 @@ struct Gathering {
   }
 };
 
-static void top_k_dot_allowed(Array2<const float> queries, Array2<const float> items, Array1<const float> bias, CsrArrays seen, CsrArrays deny,
-                       CsrArrays allow, Array1<const bool> mask, ListArrays lists, int threads) {
+static void top_k_dot_allowed(Array2<const float> queries, Array2<const float> items, Array1<const float> bias, CsrArrays seen,
+                              CsrArrays deny, CsrArrays allow, Array1<const bool> mask, ListArrays lists, int threads) {
   const int64_t rows = queries.shape(0), factors = queries.shape(1), block = shard_rows(rows, threads);
   const Rules rules(seen, deny, allow, mask, items.shape(0));
   const Output output(lists);
