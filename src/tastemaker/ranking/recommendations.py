@@ -65,7 +65,8 @@ def label(catalogue: Catalogue, item: int) -> str:
 def _in_words(reason: Reason, catalogue: Catalogue) -> Reason:
     """The reason with ids for codes and a text."""
     if reason.kind == "item":
-        text = f"because you liked {label(catalogue, reason.what)}"
+        why = "because you liked" if reason.contribution >= 0 else "despite"
+        text = f"{why} {label(catalogue, reason.what)}"
         text = f"{text}, which {reason.text}" if reason.text else text
         return replace(reason, what=catalogue.items.decode_list([reason.what])[0], text=text)
     if reason.kind == "user":
@@ -87,7 +88,7 @@ class Recommendation:
 
     @property
     def reason(self) -> str:
-        """The strongest reason in words; empty when none was asked for."""
+        """The strongest reason in words, an item the user liked before a feature; empty when none was asked for."""
         return self.reasons[0].text if self.reasons else ""
 
 
@@ -128,7 +129,10 @@ class Recommendations:
         if asked is None:
             asked = catalogue.users.decode_list(queries.users)
         if reasons is not None:
-            ordered = [[sorted(r, key=lambda x: -x.contribution) for r in row] for row in reasons]
+            ordered = [
+                [sorted(r, key=lambda x: (x.kind == "feature", -x.contribution)) for r in row]
+                for row in reasons
+            ]
             reasons = [[[_in_words(x, catalogue) for x in r] for r in row] for row in ordered]
         return cls(
             catalogue=catalogue,

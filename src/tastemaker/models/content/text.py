@@ -5,8 +5,10 @@ digits, at least one of them a letter, without accents and without English stop 
 without spaces, give an encoder instead.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -25,6 +27,7 @@ TextMethod = Literal["tfidf", "lsa", "embeddings"]
 METHODS: tuple[TextMethod, ...] = get_args(TextMethod)
 
 _WORD = r"(?u)\b(?=\w*[^\W\d_])\w{2,}\b"
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _WINDOW = 5
 
 
@@ -46,11 +49,18 @@ def _vectorizer() -> Any:
 
     return TfidfVectorizer(
         token_pattern=_WORD,
-        strip_accents="unicode",
+        preprocessor=_plain,
         stop_words="english",
         sublinear_tf=True,
         dtype=np.float32,
     )
+
+
+def _plain(text: str) -> str:
+    """Lower case without accents; the voicing marks of kana and the parts of Hangul stay together."""
+    if text.isascii():
+        return text.lower()
+    return normalize("NFC", _ACCENTS.sub("", normalize("NFKD", text.lower())))
 
 
 def _fit(texts: list[str]) -> tuple[Any, csr_array]:
