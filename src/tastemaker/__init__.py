@@ -9,7 +9,6 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tastemaker.data.dataset import Dataset
 from tastemaker.errors import (
     BundleError,
     CannotAnswerError,
@@ -21,6 +20,7 @@ from tastemaker.errors import (
 
 if TYPE_CHECKING:
     from tastemaker import datasets
+    from tastemaker.data.dataset import Dataset
     from tastemaker.evaluation import compare, evaluate
     from tastemaker.models.bundle import load
     from tastemaker.models.content import ContentBased
@@ -55,6 +55,7 @@ __all__ = [
 # What is loaded when it is first asked for, so that the import stays light.
 _LAZY = {
     "ContentBased": "tastemaker.models.content",
+    "Dataset": "tastemaker.data.dataset",
     "ItemKNN": "tastemaker.models.item_knn",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "Popularity": "tastemaker.models.popularity",
