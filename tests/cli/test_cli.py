@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import pytest
 
 import tastemaker as tm
 from tastemaker.cli import main
+from tastemaker.cli.options import typed_ids
 
 
 class Run(NamedTuple):
@@ -213,6 +215,20 @@ def test_integer_ids_are_typed_as_text(cli: Cli, tmp_path: Path, real_data: Path
     assert cli("similar", tmp_path / "films", "--item", 50).code == 0
 
 
+def test_ids_are_typed_as_they_are_spelled() -> None:
+    numbers = tm.Dataset.from_interactions({"user": [7, -8], "item": [date(2024, 1, 2), date(2024, 1, 3)]})
+    assert typed_ids(numbers.users, ["7", " -8", "--5", "²", "x", "-"]) == [7, -8, "--5", "²", "x", "-"]
+    assert typed_ids(numbers.items, ["2024-01-02", "soon"]) == [date(2024, 1, 2), "soon"]
+    truths = tm.Dataset.from_interactions({"user": [True, False], "item": ["007", "7"]})
+    assert typed_ids(truths.users, ["true", "False", "1"]) == [True, False, "1"]
+    assert typed_ids(truths.items, ["007", "7"]) == ["007", "7"]
+
+
+def test_brackets_in_paths_print_as_they_are(cli: Cli, sales: Path, tmp_path: Path) -> None:
+    run = cli("fit", sales, *COLUMNS, "--out", tmp_path / "[red]")
+    assert "[red] --user" in run.out
+
+
 def test_lists_data_sets_and_models(cli: Cli) -> None:
     assert {"world", "ml-100k", "ml-1m", "gowalla"} <= set(cli("datasets").out.split())
     listed = cli("models").out
@@ -286,6 +302,13 @@ def test_other_mistakes_are_one_line_too(cli: Cli, saved: Path, sales: Path, tmp
         (["fit", "no-such-data", "--out", tmp_path / "x"], 1, "neither a file nor a data set"),
         (["fit", "no/such/file.csv", "--out", tmp_path / "x"], 1, "no such file"),
         (["fit", sales, "--model", "magic", "--out", tmp_path / "x"], 1, "no model is called 'magic'"),
+        (
+            ["evaluate", sales, *COLUMNS, "--model", "mf,item_knn", "--set", "mff.factors=4"],
+            1,
+            "no model 'mff' here",
+        ),
+        (["fit", sales, *COLUMNS, "--set", "mf.factors=4", "--out", tmp_path / "x"], 1, "no model 'mf' here"),
+        (["evaluate", sales, *COLUMNS, "--model", ","], 1, "--model: expected names of models"),
         (["recommend", tmp_path, "--user", "a"], 1, "is not a saved model"),
         (["recommend", saved], 2, "give either --user or --history"),
         (["recommend", saved, "--user", "alice", "--where", "colour = 1"], 1, "colour"),

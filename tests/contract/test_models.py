@@ -5,6 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from contract.conftest import ITEMS, USERS, as_uuid, small_data
@@ -267,6 +270,30 @@ def test_a_cold_item_is_never_an_error(name: str, fitted: Get) -> None:
     scores = fitted(name).predict(["u1", "u2"], [cold, cold])
     assert scores.shape == (2,)
     assert not np.isinf(scores).any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        list,
+        tuple,
+        set,
+        dict.fromkeys,
+        lambda ids: dict.fromkeys(ids).keys(),
+        np.array,
+        pl.Series,
+        pd.Series,
+        pd.Index,
+        pa.array,
+    ],
+)
+def test_denied_items_never_show_however_they_are_listed(fitted: Get, make: Callable[[Any], Any]) -> None:
+    model = fitted("popularity")
+    best = model.recommend(["u1"], k=3).lists()[0]
+    for deny in (make(best), [make(best)], (make(best),)):
+        assert not set(model.recommend(["u1"], k=10, deny=deny).lists()[0]) & set(best)
+    for allow in (make(best), [make(best)]):
+        assert model.recommend(["u1"], k=10, allow=allow).lists()[0] == best
 
 
 def test_questions_in_the_wrong_form(name: str, fitted: Get) -> None:

@@ -3,10 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import tastemaker
@@ -78,6 +81,12 @@ def test_foreign_and_newer_bundles_are_refused(fitted: Get, tmp_path: Path) -> N
     rewrite(folder, version=99)
     with pytest.raises(BundleError, match="has format version 99, this package reads 1; upgrade"):
         load(folder)
+    rewrite(folder, files={"bundle.json": {}})
+    with pytest.raises(BundleError, match="version 99"):
+        load(folder)
+    rewrite(folder, version=1)
+    with pytest.raises(BundleError, match="is damaged"):
+        load(folder)
     rewrite(folder, format="pickle")
     with pytest.raises(BundleError, match="its format is 'pickle'"):
         load(folder)
@@ -108,6 +117,42 @@ def test_a_save_that_fails_leaves_the_current_version(
         fitted("random").save(folder)
     assert load(folder).name == "popularity"
     assert {p.name for p in folder.iterdir()} == {"CURRENT", "v0001"}
+
+
+def test_a_save_cut_off_before_the_pointer_leaves_a_usable_folder(
+    fitted: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tastemaker.models.bundle._point", killed)
+        with pytest.raises(OSError, match="killed"):
+            fitted("popularity").save(tmp_path / "saved")
+    with pytest.raises(BundleError, match="has no file CURRENT"):
+        load(tmp_path / "saved")
+    assert load(fitted("random").save(tmp_path / "saved")).name == "random"
+
+
+def test_saves_at_the_same_time_become_versions_of_their_own(fitted: Get, tmp_path: Path) -> None:
+    folder = tmp_path / "saved"
+    models = [fitted(name) for name in ("popularity", "random", "item_knn", "user_knn")]
+    with ThreadPoolExecutor(len(models)) as pool:
+        list(pool.map(lambda model: model.save(folder), models))
+    versions = sorted(p.name for p in folder.iterdir())
+    assert versions == ["CURRENT", "v0001", "v0002", "v0003", "v0004"]
+    assert load(folder).name in {model.name for model in models}
+    kept = {json.loads((folder / v / "bundle.json").read_text())["models"][0] for v in versions[1:]}
+    assert kept == {model.name for model in models}
+
+
+def test_models_with_other_features_do_not_share_a_bundle(fitted: Get, tmp_path: Path) -> None:
+    data = small_data()
+    other = model_class("popularity")().fit(
+        replace(data, item_features=data.item_features.with_columns(title=pl.lit("another")))
+    )
+    with pytest.raises(BundleError, match="fitted on the same data"):
+        save({"a": fitted("popularity"), "b": other}, tmp_path / "saved")
 
 
 def test_one_bundle_of_several_models_shares_one_catalogue(fitted: Get, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Any table in; the caller's own ids and column names; one clear error for what cannot be used."""
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -126,6 +126,14 @@ def test_duplicate_ratings(rule: str, value: float) -> None:
     assert dict(zip(data.items.decode_list(data.item), data.value, strict=True)) == {1: value, 2: 2.0}
 
 
+def test_summed_ratings_outgrow_the_scale_of_single_ones() -> None:
+    table = {"user": ["a", "a", "b"], "item": [1, 1, 1], "r": [5, 1, 2]}
+    assert Dataset.from_interactions(table, rating="r", duplicates="sum").schema.scale == (2, 6)
+    assert Dataset.from_interactions(table, rating="r", duplicates="last").schema.scale == (1, 5)
+    with pytest.raises(DataError, match=r"sums of ratings go from 2 to 6, outside the declared scale 1–5"):
+        Dataset.from_interactions(table, rating="r", scale=(1, 5), duplicates="sum")
+
+
 def test_duplicate_clicks_add_up_and_can_be_refused() -> None:
     table = {"user": ["a", "a", "b"], "item": [1, 1, 1]}
     assert Dataset.from_interactions(table).weight.tolist() == [2, 1]
@@ -149,6 +157,42 @@ def test_times_become_microseconds(unit: str) -> None:
     assert data.timestamp[0] == 978300760_000_000
     dated = Dataset.from_interactions({"user": [1], "item": [1], "t": ["2000-12-31T22:12:40"]}, timestamp="t")
     assert dated.timestamp[0] == 978300760_000_000
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.uint64, np.float64])
+def test_times_of_any_width(dtype: type) -> None:
+    data = Dataset.from_interactions(
+        {"user": [1], "item": [1], "t": np.array([978300760], dtype)}, timestamp="t"
+    )
+    assert data.timestamp[0] == 978300760_000_000
+
+
+@pytest.mark.parametrize(
+    "text", ["2000-12-31T22:12:40Z", "2000-12-31T23:12:40+01:00", "2000-12-31 22:12:40", "978300760"]
+)
+def test_times_in_text(text: str) -> None:
+    data = Dataset.from_interactions({"user": [1], "item": [1], "t": [text]}, timestamp="t")
+    assert data.timestamp[0] == 978300760_000_000
+
+
+def test_times_with_a_zone_are_moments() -> None:
+    when = pl.Series([datetime(2000, 12, 31, 23, 12, 40)]).dt.replace_time_zone("Europe/Amsterdam")
+    data = Dataset.from_interactions({"user": [1], "item": [1], "t": when}, timestamp="t")
+    assert data.timestamp[0] == 978300760_000_000
+
+
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        (978300760 * 10**9, r"column 't': 1 times are .*timestamp_unit='s'.*row 1"),
+        (1e300, r"column 't': 1 times are .*timestamp_unit='s'.*row 1"),
+        (time(3), "column 't': expected times, got Time"),
+        (timedelta(3), "column 't': expected times, got Duration"),
+    ],
+)
+def test_what_is_no_time(time: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Dataset.from_interactions({"user": [1], "item": [1], "t": [time]}, timestamp="t")
 
 
 def test_columns_cannot_be_written() -> None:
@@ -198,6 +242,28 @@ def test_damaged_or_foreign_folders_are_refused(tmp_path: Path) -> None:
         data.save(tmp_path / "mine")
 
 
+def test_a_changed_feature_is_noticed(tmp_path: Path) -> None:
+    films = {"product": [10, 20], "genre": ["drama", "comedy"]}
+    path = Dataset.from_interactions(COLUMNS, **NAMES, item_features=films).save(tmp_path / "saved")
+    file = path / "items.arrow"
+    file.write_bytes(file.read_bytes().replace(b"drama", b"crime"))
+    with pytest.raises(DataError, match=r"items.arrow is missing or damaged"):
+        Dataset.load(path)
+
+
+@pytest.mark.parametrize("meta", ["[]", '{"format": "tastemaker-dataset", "version": 1}'])
+def test_a_description_that_is_none_is_refused(tmp_path: Path, meta: str) -> None:
+    path = Dataset.from_interactions(COLUMNS, **NAMES).save(tmp_path / "saved")
+    (path / "dataset.json").write_text(meta)
+    with pytest.raises(DataError, match=r"is not a saved Dataset|damaged"):
+        Dataset.load(path)
+
+
+def test_a_feature_may_have_any_name(tmp_path: Path) -> None:
+    data = Dataset.from_interactions(COLUMNS, **NAMES, item_features={"product": [10], "__id__": ["x"]})
+    assert Dataset.load(data.save(tmp_path / "saved")).item_features["__id__"].to_list() == ["x", None, None]
+
+
 def bad(**changes: object) -> dict[str, object]:
     return COLUMNS | changes
 
@@ -210,6 +276,12 @@ def bad(**changes: object) -> dict[str, object]:
             bad(customer=["ann", None, "ann", None]),
             {},
             r"column 'customer': 2 ids are missing; row 2: None, row 4",
+        ),
+        (bad(product=np.array([1, np.nan, 2, 3])), {}, r"column 'product': 1 ids are missing; row 2: nan"),
+        (
+            bad(customer=[b"ann", b"bob", b"cid", b"dan"]),
+            {},
+            r"ids must be text, integers, UUIDs or dates, got Binary",
         ),
         (
             bad(stars=[5, float("nan"), 1, 2]),
@@ -261,6 +333,7 @@ def test_feature_tables_are_checked() -> None:
     for table, message in (
         ({"product": [10, 10], "genre": ["a", "b"]}, "1 ids appear more than once; row 2: 10"),
         ({"id": [10], "genre": ["a"]}, "no column 'product'"),
+        ({"product": np.array([10, np.nan]), "genre": ["a", "b"]}, "1 ids are missing; row 2: nan"),
         ({"product": ["10"], "genre": ["a"]}, "ids are .* in different tables"),
     ):
         with pytest.raises(DataError, match=message):

@@ -3,6 +3,7 @@
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 from tastemaker.cli.app import app
 from tastemaker.errors import TastemakerError
@@ -21,10 +22,6 @@ def main() -> None:
         sys.exit(141)
     except (TastemakerError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]error:[/] {_escape(str(error))}", highlight=False
+            f"[bold red]error:[/] {escape(str(error))}", highlight=False
         )
         sys.exit(1)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

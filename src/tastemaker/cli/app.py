@@ -75,6 +75,7 @@ def models() -> None:
     "`tastemaker fit sales.csv --model item_knn --user customer --item sku --separator ';' --out shop`"
 )
 def fit(
+    ctx: typer.Context,
     data: opt.Data,
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to save the model.")],
     model: Annotated[str, typer.Option(help="Which model: see `tastemaker models`.")] = "item_knn",
@@ -92,28 +93,16 @@ def fit(
     item_features: opt.ItemFeatures = None,
 ) -> None:
     """Fit a model on all of the data and save it."""
-    chosen = opt.build_model(model, settings)
+    chosen = opt.build_models([model], settings)[model]
     with _showing():
-        interactions = opt.open_data(
-            data,
-            user=user,
-            item=item,
-            rating=rating,
-            weight=weight,
-            timestamp=timestamp,
-            separator=separator,
-            columns=columns,
-            scale=scale,
-            duplicates=duplicates,
-            user_features=user_features,
-            item_features=item_features,
-        )
-        out.print(repr(interactions))
+        interactions = opt.table_of(ctx)
+        out.print(escape(repr(interactions)))
         start = time.perf_counter()
         chosen.fit(interactions)
-    saved = chosen.save(out_dir)
-    someone = interactions.users.decode_list([0])[0]
-    out.print(f"fitted {escape(repr(chosen))} in {time.perf_counter() - start:.1f} s, saved in {saved}")
+        seconds = time.perf_counter() - start
+    saved = escape(str(chosen.save(out_dir)))
+    someone = escape(str(interactions.users.decode_list([0])[0]))
+    out.print(f"fitted {escape(repr(chosen))} in {seconds:.1f} s, saved in {saved}")
     out.print(f"next: [bold]tastemaker recommend {saved} --user {someone}[/]")
 
 
@@ -122,6 +111,7 @@ def fit(
     "`tastemaker evaluate sales.csv --model item_knn,popularity --protocol leave-last --timestamp day`"
 )
 def evaluate(
+    ctx: typer.Context,
     data: opt.Data,
     model: Annotated[
         str, typer.Option(metavar="NAME,…", help="One model, or several to compare.")
@@ -158,23 +148,9 @@ def evaluate(
     item_features: opt.ItemFeatures = None,
 ) -> None:
     """Hold out, measure, compare: what models are worth on data that they have not seen."""
-    names_given = [name.strip() for name in model.split(",") if name.strip()]
-    chosen = {name: opt.build_model(name, settings) for name in names_given}
+    chosen = opt.build_models(_split(model), settings)
     with _showing():
-        interactions = opt.open_data(
-            data,
-            user=user,
-            item=item,
-            rating=rating,
-            weight=weight,
-            timestamp=timestamp,
-            separator=separator,
-            columns=columns,
-            scale=scale,
-            duplicates=duplicates,
-            user_features=user_features,
-            item_features=item_features,
-        )
+        interactions = opt.table_of(ctx)
         try:
             splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
             if roc is not None:

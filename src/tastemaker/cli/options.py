@@ -1,10 +1,13 @@
 """The options that several commands share, and what they turn into: Datasets, models, ids."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from tastemaker import datasets
@@ -120,6 +123,29 @@ def _scale(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
+def table_of(ctx: typer.Context) -> Dataset:
+    """What :func:`open_data` makes of the options of a command that takes them all."""
+    names = (name for name in signature(open_data).parameters if name != "source")
+    return open_data(ctx.params["data"], **{name: ctx.params[name] for name in names})
+
+
+def build_models(names: Sequence[str], settings: Sequence[str] | None = None) -> dict[str, Recommender[Any]]:
+    """Models by name with the settings that are for all of them or for each.
+
+    Raises:
+        TastemakerError: as :func:`build_model`, for no name at all, or a setting for a model that is not among them.
+    """
+    if not names:
+        raise TastemakerError("--model: expected names of models; see tastemaker models")
+    for setting in settings or ():
+        owner, dot, _ = setting.partition("=")[0].rpartition(".")
+        if dot and owner not in names:
+            raise TastemakerError(
+                f"--set {setting}: there is no model {owner!r} here, only {', '.join(names)}"
+            )
+    return {name: build_model(name, settings) for name in names}
+
+
 def build_model(name: str, settings: Sequence[str] | None = None) -> Recommender[Any]:
     """A model by its registered name with hyper-parameters written as ``name=value``, or ``mf.name=value`` for mf alone.
 
@@ -156,6 +182,19 @@ def _value(text: str) -> Any:
 
 def typed_ids(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Any]:
     """Ids typed on the command line in the type of the vocabulary; text that cannot be one stays text, an unknown id."""
-    if not vocabulary.ids.dtype.is_integer():
-        return list(texts)
-    return [int(t) if t.strip().lstrip("-").isdigit() else t for t in texts]
+    dtype = vocabulary.ids.dtype
+    if dtype == pl.Boolean:
+        return [{"true": True, "false": False}.get(t.strip().lower(), t) for t in texts]
+    read: Callable[[str], Any] = str
+    if dtype.is_integer():
+        read = int
+    elif isinstance(dtype, pl.Date | pl.Datetime):
+        read = date.fromisoformat if dtype == pl.Date else datetime.fromisoformat
+    return [_read_or_keep(read, text) for text in texts]
+
+
+def _read_or_keep(read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return read(text)
+    except ValueError:
+        return text

@@ -1,6 +1,7 @@
 """From a table as the caller has it to a Dataset: names, checks, ids, duplicates, features."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from tastemaker.errors import DataError
 __all__ = ["from_interactions"]
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_YEAR_10000 = 253_402_300_800  # in seconds
 _SHOWN = 3
 
 
@@ -73,12 +75,12 @@ def from_interactions(
     if frame.height == 0:
         raise DataError(f"{name}: there are no rows")
     for column in (user, item):
-        _check_rows(frame, column, frame[column].is_null(), "ids are missing", name)
+        _check_rows(frame, column, id_series(frame[column], column).is_null(), "ids are missing", name)
     value = _numbers(frame, rating, name)
     weights = _numbers(frame, weight, name)
     if weight is not None:
         _check_rows(frame, weight, pl.Series(weights < 0), "weights are negative", name)
-    scale = _check_scale(frame, rating, value, scale, name)
+    observed = _check_scale(frame, rating, value, scale, name)
     times = _microseconds(frame, timestamp, timestamp_unit, name)
 
     about_users = _features(user_features, user_id or user, "user_features")
@@ -97,10 +99,11 @@ def from_interactions(
         item_features=_align(about_items, item_id or item, items),
         context=frame.select(context),
         schema=Schema(
-            user=user, item=item, rating=rating, weight=weight, timestamp=timestamp, scale=scale, name=name
+            user=user, item=item, rating=rating, weight=weight, timestamp=timestamp, scale=observed, name=name
         ),
     )
-    return merge_duplicates(data, duplicates)
+    merged = merge_duplicates(data, duplicates)
+    return _rescaled(merged, scale) if rating is not None and duplicates == "sum" else merged
 
 
 def _check_columns(frame: pl.DataFrame, wanted: Sequence[str], name: str) -> None:
@@ -166,20 +169,37 @@ def _check_scale(
     return float(low), float(high)
 
 
+def _rescaled(data: Dataset, scale: tuple[float, float] | None) -> Dataset:
+    """Summed ratings with the scale on which the sums are."""
+    low, high = float(data.value.min()), float(data.value.max())
+    if scale is not None and not scale[0] <= low <= high <= scale[1]:
+        raise DataError(
+            f"{data.schema.name}: sums of ratings go from {low:g} to {high:g}, outside the declared scale "
+            f"{scale[0]:g}–{scale[1]:g}; declare the scale of the sums or choose another rule for duplicates"
+        )
+    return data if scale else data.with_columns(schema=replace(data.schema, scale=(low, high)))
+
+
 def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str) -> np.ndarray:
-    """int64[n] microseconds since 1970 of a date, time, number or ISO text column; zeros without a column."""
+    """int64[n] microseconds since 1970 of a column of dates, numbers or ISO text; zeros without a column."""
     if column is None:
         return np.zeros(frame.height, np.int64)
     series = frame[column]
     if series.dtype == pl.String:
         series = _times_in_text(series)
-    if series.dtype.is_temporal():
+    per = _PER_SECOND[unit]
+    if series.dtype.is_integer() or series.dtype.is_float():
+        series = series.cast(pl.Int64, strict=False) if series.dtype.is_integer() else series.fill_nan(None)
+        last = min(_YEAR_10000 * per, 2**63 - 1)
+        far = ~series.is_between(-last, last)
+        what = f"times are after the year 9999; is timestamp_unit={unit!r} right"
+        _check_rows(frame, column, far.fill_null(False), what, name)
+    if isinstance(series.dtype, pl.Date | pl.Datetime):
         series = series.cast(pl.Datetime("us")).cast(pl.Int64)
     elif series.dtype.is_integer():
-        per = _PER_SECOND[unit]
         series = series * (1_000_000 // per) if per <= 1_000_000 else series // (per // 1_000_000)
     elif series.dtype.is_float():
-        series = (series.fill_nan(None) * (1_000_000 / _PER_SECOND[unit])).round(0)
+        series = (series * (1_000_000 / per)).round(0)
     else:
         raise DataError(f"{name}, column {column!r}: expected times, got {frame[column].dtype}")
     _check_rows(frame, column, series.is_null(), "times are missing or unreadable", name)
@@ -203,14 +223,9 @@ def _features(source: Any, column: str, name: str) -> pl.DataFrame | None:
         return None
     table = read_table(source, ids=(column,), name=name)
     _check_columns(table, [column], name)
-    _check_rows(table, column, table[column].is_null(), "ids are missing", name)
-    _check_rows(
-        table,
-        column,
-        ~id_series(table[column], column).is_first_distinct(),
-        "ids appear more than once",
-        name,
-    )
+    ids = id_series(table[column], column)
+    _check_rows(table, column, ids.is_null(), "ids are missing", name)
+    _check_rows(table, column, ~ids.is_first_distinct(), "ids appear more than once", name)
     return table
 
 

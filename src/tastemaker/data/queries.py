@@ -1,9 +1,11 @@
 """Who asks: one row a list to fill, whether a known user, a new one with a history, an anonymous session or a seed."""
 
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker.data.catalogue import Catalogue
@@ -76,14 +78,19 @@ def _columns(history: History) -> tuple[Any, ...]:
 
 
 def as_rows(values: Any, what: str) -> list[Any]:
-    """``values`` as a list with one entry a query; text or a single id is refused with a hint.
+    """``values`` as a list of Python objects with one entry a query; text or a single id is refused with a hint.
 
     >>> as_rows(["alice", "bob"], "users")
     ['alice', 'bob']
     """
     if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise DataError(f"{what}: expected a list with one entry a query, got {values!r}; write [{values!r}]")
-    return values.to_list() if hasattr(values, "to_list") else list(values)
+    if isinstance(values, np.ndarray):  # dates through Polars: NumPy makes numbers of some of them
+        return pl.Series(values).to_list() if values.dtype.kind == "M" else values.tolist()
+    for method in ("to_list", "to_pylist"):
+        if hasattr(values, method):
+            return list(getattr(values, method)())
+    return list(values)
 
 
 def _rows_of_items(rows: list[Any], catalogue: Catalogue, what: str, center: float) -> tuple[History, int]:
@@ -94,27 +101,26 @@ def _rows_of_items(rows: list[Any], catalogue: Catalogue, what: str, center: flo
             raise DataError(
                 f"{what}: each entry must be a list of item ids or a mapping from id to rating, got {row!r}"
             )
-        pairs = list(row.items()) if isinstance(row, dict) else [(i, center) for i in row]
+        pairs = list(row.items()) if isinstance(row, dict) else [(i, center) for i in as_rows(row, what)]
         lengths.append(len(pairs))
         ids += [p[0] for p in pairs]
         values += [p[1] for p in pairs]
     codes = catalogue.items.encode(ids) if ids else np.empty(0, np.int32)
+    bad = [v for v in values if not isinstance(v, Number)]
+    if bad:
+        raise DataError(f"{what}: ratings must be numbers, got {bad[0]!r}")
     numbers = np.asarray(values, np.float32)
     if not np.isfinite(numbers).all():
         raise DataError(f"{what}: ratings must be finite, got {numbers[~np.isfinite(numbers)][0]}")
     query = np.repeat(np.arange(len(rows)), lengths)
-    keep = codes >= 0
-    if keep.any():  # an item named twice in one history counts once, where it was named last
-        pair = query * np.int64(catalogue.n_items) + codes
-        _, last = np.unique(pair[::-1], return_index=True)
-        once = np.zeros(len(codes), np.bool_)
-        once[len(codes) - 1 - last] = True
-        unknown = int((~keep).sum())
-        keep &= once
-    else:
-        unknown = len(codes)
+    known = np.flatnonzero(codes >= 0)
+    pair = query[known] * np.int64(catalogue.n_items) + codes[known]
+    _, last = np.unique(
+        pair[::-1], return_index=True
+    )  # an item named twice counts once, where it was named last
+    keep = np.sort(known[len(known) - 1 - last])
     counts = np.bincount(query[keep], minlength=len(rows))
-    return History.of_lengths(counts, codes[keep], numbers[keep]), unknown
+    return History.of_lengths(counts, codes[keep], numbers[keep]), len(codes) - len(known)
 
 
 def queries_from_ids(

@@ -1,5 +1,6 @@
 """Datasets and catalogues on disk: Arrow tables and a JSON schema, written aside and renamed into place."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,19 +22,36 @@ from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 
 __all__ = [
+    "aside",
+    "digest_of",
     "load_catalogue",
     "load_dataset",
     "read_arrow",
     "save_catalogue",
     "save_dataset",
+    "sync",
+    "sync_all",
     "write_arrow",
     "written_aside",
 ]
 
 _FORMAT = "tastemaker-dataset"
 _VERSION = 1
-_ID = "__id__"
+_ID = "id"
+_FEATURE = "feature:"  # before the names of features, which may be called anything
 _COLUMNS = ("user", "item", "value", "weight", "timestamp")
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A fresh folder beside ``path``, gone after the block unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -42,23 +60,25 @@ def written_aside(path: Path) -> Iterator[Path]:
 
     What stood at ``path`` stands until then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    aside.mkdir()
-    try:
-        yield aside
-        for file in sorted(aside.rglob("*")):
-            sync(file)
-        if path.exists():
-            old = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-            path.rename(old)
-            aside.rename(path)
-            shutil.rmtree(old)
-        else:
-            aside.rename(path)
+    with aside(path) as folder:
+        yield folder
+        sync_all(folder)
+        with aside(path) as old:
+            if path.exists():
+                path.rename(old / path.name)
+            try:
+                folder.rename(path)
+            except OSError:
+                if (old / path.name).exists() and not path.exists():
+                    (old / path.name).rename(path)
+                raise
         sync(path.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sync_all(folder: Path) -> None:
+    """:func:`sync` everything in a folder."""
+    for file in sorted(folder.rglob("*")):
+        sync(file)
 
 
 def sync(path: Path) -> None:
@@ -91,11 +111,12 @@ def read_arrow(path: Path) -> pl.DataFrame:
 
 
 def _vocabulary_table(vocabulary: Vocabulary, features: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame({_ID: vocabulary.ids}).hstack(features)
+    return pl.DataFrame([vocabulary.ids.alias(_ID)]).hstack(features.rename(_FEATURE.__add__))
 
 
 def _split_vocabulary(table: pl.DataFrame, is_uuid: bool) -> tuple[Vocabulary, pl.DataFrame]:
-    return Vocabulary(table[_ID], uuid=is_uuid), table.drop(_ID)
+    features = table.drop(_ID).rename(lambda name: name.removeprefix(_FEATURE))
+    return Vocabulary(table[_ID], uuid=is_uuid), features
 
 
 def _meta(data: Dataset | Catalogue) -> dict[str, Any]:
@@ -128,7 +149,8 @@ def save_dataset(data: Dataset, path: Path) -> Path:
         write_arrow(folder / "interactions.arrow", pl.DataFrame({c: getattr(data, c) for c in _COLUMNS}))
         if data.context.width:
             write_arrow(folder / "context.arrow", data.context)
-        meta = {"format": _FORMAT, "version": _VERSION, **_meta(data)}
+        files = {file.name: digest_of(file) for file in sorted(folder.iterdir())}
+        meta = {"format": _FORMAT, "version": _VERSION, "files": files, **_meta(data)}
         (folder / "dataset.json").write_text(json.dumps(meta, indent=1))
     return path
 
@@ -141,17 +163,38 @@ def load_dataset(path: Path) -> Dataset:
     """
     try:
         meta = json.loads((path / "dataset.json").read_text())
-    except (OSError, ValueError) as error:
+        found = (meta["format"], meta["version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a saved Dataset: {error}") from error
-    if meta.get("format") != _FORMAT or meta.get("version") != _VERSION:
-        raise DataError(
-            f"{path}: expected {_FORMAT} version {_VERSION}, got {meta.get('format')} {meta.get('version')}"
-        )
+    if found != (_FORMAT, _VERSION):
+        raise DataError(f"{path}: expected {_FORMAT} version {_VERSION}, got {found[0]} {found[1]}")
+    try:
+        _check_digests(path, meta["files"])
+        return _read_dataset(path, meta)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: dataset.json lacks {error}") from error
+
+
+def _check_digests(path: Path, files: Mapping[str, str]) -> None:
+    for name, digest in files.items():
+        if not (path / name).is_file() or digest_of(path / name) != digest:
+            raise DataError(
+                f"{path / name} is missing or damaged: it does not match its fingerprint; save the Dataset again"
+            )
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _read_dataset(path: Path, meta: Mapping[str, Any]) -> Dataset:
     users, user_features = _split_vocabulary(read_arrow(path / "users.arrow"), meta["user_uuid"])
     items, item_features = _split_vocabulary(read_arrow(path / "items.arrow"), meta["item_uuid"])
     interactions = read_arrow(path / "interactions.arrow")
     context = read_arrow(path / "context.arrow") if (path / "context.arrow").exists() else pl.DataFrame()
-    data = Dataset(
+    return Dataset(
         **{c: interactions[c].to_numpy() for c in _COLUMNS},
         users=users,
         items=items,
@@ -160,9 +203,6 @@ def load_dataset(path: Path) -> Dataset:
         context=context,
         schema=_schema(meta),
     )
-    if data.fingerprint != meta["fingerprint"]:
-        raise DataError(f"{path} is damaged: its content does not match its fingerprint; save it again")
-    return data
 
 
 def save_catalogue(catalogue: Catalogue, folder: Path) -> dict[str, Any]:

@@ -35,10 +35,12 @@ def id_series(values: Any, column: str = "id") -> pl.Series:
             values = list(values)
             kinds = {type(v) for v in values if v is not None}
             if any(issubclass(kind, UUID) for kind in kinds):
-                values = [None if v is None else str(v) for v in values]
+                values = [str(v) if isinstance(v, UUID) else v for v in values]
+            if {bool, np.bool_} & kinds and len(kinds) > 1:  # Polars would take True for 1
+                values = pl.Series(column, values, dtype=pl.Object)
         try:
             series = pl.Series(column, values, strict=True)
-        except (TypeError, pl.exceptions.PolarsError) as error:
+        except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
             raise DataError(
                 f"column {column!r}: ids must be of one type, e.g. all text or all integers ({error})"
             ) from error
@@ -53,7 +55,7 @@ def id_series(values: Any, column: str = "id") -> pl.Series:
     if isinstance(series.dtype, pl.Categorical | pl.Enum):
         return series.cast(pl.String)
     if series.dtype.is_float():
-        whole = series.is_null() | (series == series.round(0))
+        whole = series.is_null() | series.is_nan() | ((series == series.round(0)) & (series.abs() < 2.0**63))
         if not whole.all():
             raise DataError(
                 f"column {column!r}: ids must be whole numbers or text, got {series.filter(~whole)[0]}"
@@ -61,7 +63,7 @@ def id_series(values: Any, column: str = "id") -> pl.Series:
         return series.fill_nan(None).cast(pl.Int64)
     if series.dtype == pl.Null:
         return series.cast(pl.String)
-    if series.dtype.is_nested() or series.dtype.is_decimal():
+    if series.dtype.is_nested() or series.dtype.is_decimal() or series.dtype == pl.Binary:
         raise DataError(f"column {column!r}: ids must be text, integers, UUIDs or dates, got {series.dtype}")
     return series
 
@@ -88,14 +90,12 @@ class Vocabulary:
         )
         parts = [id_series(v, column).rename(column) for v in raw]
         parts = [p for p in parts if len(p)] or parts[:1]
-        if (
-            len({p.dtype.is_integer() for p in parts}) > 1
-            or len({p.dtype for p in parts if not p.dtype.is_integer()}) > 1
-        ):
-            kinds = " and ".join(sorted({str(p.dtype) for p in parts}))
-            raise DataError(f"column {column!r}: ids are {kinds} in different tables; give them one type")
         if len({p.dtype for p in parts}) > 1:
-            parts = [p.cast(pl.Int64) for p in parts]
+            wide = [p.cast(pl.Int64, strict=False) for p in parts if p.dtype.is_integer()]
+            if len(wide) < len(parts) or any(w.has_nulls() for w in wide):
+                kinds = " and ".join(sorted({str(p.dtype) for p in parts}))
+                raise DataError(f"column {column!r}: ids are {kinds} in different tables; give them one type")
+            parts = wide
         return cls(pl.concat(parts).unique(maintain_order=True).rechunk(), uuid=uuid)
 
     def __len__(self) -> int:
@@ -115,20 +115,28 @@ class Vocabulary:
     def encode(self, values: Any) -> NDArray[np.int32]:
         """int32 codes of ``values``, −1 for an id that is not known (nulls and ids of another type are not known)."""
         if isinstance(values, Sequence) and len(values) <= 64 and not isinstance(values, str):
-            found = (self._small.get(str(v) if isinstance(v, UUID) else self._plain(v), -1) for v in values)
-            return np.fromiter(found, np.int32, len(values))
-        series = id_series(values)
+            return self._look_up(values)
+        values = values if isinstance(values, pl.Series | np.ndarray) else list(values)
+        try:
+            series = id_series(values)
+        except DataError:  # some are no ids, which the others need not suffer for
+            return self._look_up(list(values))
         if series.dtype != self.ids.dtype:
             if not (series.dtype.is_integer() and self.ids.dtype.is_integer()):
-                return np.full(len(series), -1, np.int32)
+                return self._look_up(values if isinstance(values, list) else series.to_list())
             series = series.cast(self.ids.dtype, strict=False)
         joined = pl.DataFrame({"id": series}).join(self._table, on="id", how="left", maintain_order="left")
         return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
+    def _look_up(self, values: Sequence[Any]) -> NDArray[np.int32]:
+        """int32 codes by the equality of Python, one value after another."""
+        found = (self._small.get(str(v) if isinstance(v, UUID) else self._plain(v), -1) for v in values)
+        return np.fromiter(found, np.int32, len(values))
+
     def _plain(self, value: Any) -> Any:
-        """A NumPy scalar as the Python value that equals it; what has no hash is no id."""
+        """A NumPy scalar as the Python value that equals it; what has no hash is no id, and True is not 1."""
         value = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, bool) and self.ids.dtype != pl.Boolean:
+        if isinstance(value, bool) != (self.ids.dtype == pl.Boolean):
             return None
         return value if value.__hash__ is not None else None
 

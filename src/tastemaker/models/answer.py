@@ -177,11 +177,11 @@ def _id_lists(catalogue: Catalogue, given: Any, what: str, queries: int) -> Rows
     if given is None or isinstance(given, Rows):
         return given
     rows = as_rows(given, what)
-    nested = [isinstance(r, list | tuple | set | frozenset | np.ndarray) for r in rows]
+    nested = [hasattr(r, "__iter__") and not isinstance(r, str | bytes) for r in rows]
     if any(nested) and not all(nested):
         raise DataError(f"{what}: expected item ids, or one list of item ids a query, got a mixture")
     if not any(nested):
         return code_rows(catalogue.items.encode(rows), queries)
     if len(rows) != queries:
         raise DataError(f"{what}: expected one list for each of {queries} queries, got {len(rows)}")
-    return code_rows([catalogue.items.encode(list(r)) for r in rows], queries)
+    return code_rows([catalogue.items.encode(as_rows(r, what)) for r in rows], queries)

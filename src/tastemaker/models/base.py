@@ -154,8 +154,8 @@ class Recommender(ABC, Generic[S]):
             ValueError: for ``k`` below 1.
         """
         fitted = self._fitted
-        queries = queries_from_ids(fitted.catalogue, users, history, seeds)
         asked = None if users is None else as_rows(users, "users")
+        queries = queries_from_ids(fitted.catalogue, asked, history, seeds)
         wish = Wish(
             k=k,
             exclude_seen=exclude_seen,

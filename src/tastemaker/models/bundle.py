@@ -7,9 +7,9 @@ DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, f
 """
 
 import dataclasses
-import hashlib
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from safetensors.numpy import save_file
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.history import History
 from tastemaker.data.storage import (
+    aside,
+    digest_of,
     load_catalogue,
     read_arrow,
     save_catalogue,
     sync,
+    sync_all,
     write_arrow,
-    written_aside,
 )
 from tastemaker.errors import BundleError, DataError, TastemakerError
 from tastemaker.models import model_class
@@ -39,6 +41,8 @@ __all__ = ["load", "load_all", "save"]
 FORMAT = "tastemaker-bundle"
 VERSION = 1
 _COLUMNS = ("indptr", "indices", "value", "weight", "timestamp")
+_VERSION = re.compile(r"v[0-9]+")
+_OURS = re.compile(r"CURRENT$|v[0-9]+$|\.CURRENT\.|\.version\.")  # a cut-off save may leave any of them
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -52,17 +56,15 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
         BundleError: if the folder holds something else, or the models were fitted on different data.
     """
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path / "CURRENT").is_file():
+    if path.exists() and not all(_OURS.match(p.name) for p in path.iterdir()):
         raise BundleError(f"{path} exists and is not a bundle of saved models; choose another folder")
     catalogues = [model.catalogue for model in models.values()]
-    if not catalogues or any(c.fingerprint != catalogues[0].fingerprint for c in catalogues):
+    if not catalogues or not all(_same(c, catalogues[0]) for c in catalogues):
         raise BundleError("a bundle holds one or more models that were fitted on the same data")
     bad = [name for name in models if not _NAME.fullmatch(name)]
     if bad:
         raise BundleError(f"{bad[0]!r} is not a name for a model: letters, digits, '_', '-' and '.' only")
-    versions = [int(p.name[1:]) for p in path.glob("v*") if p.name[1:].isdigit()]
-    version = f"v{max(versions, default=0) + 1:04d}"
-    with written_aside(path / version) as folder:
+    with aside(path / "version") as folder:
         (folder / "catalogue").mkdir()
         meta = save_catalogue(catalogues[0], folder / "catalogue")
         for name, model in models.items():
@@ -78,13 +80,44 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
             "files": files,
         }
         (folder / "bundle.json").write_text(json.dumps(bundle, indent=1))
-    digest = _digest(path / version / "bundle.json")
-    pointer = path / ".CURRENT.new"
+        digest = digest_of(folder / "bundle.json")
+        version = _as_next_version(folder, path)
+    _point(path, version, digest)
+    return path
+
+
+def _same(a: Catalogue, b: Catalogue) -> bool:
+    """Whether two models can share one catalogue: the same ids, interactions and features."""
+    return a is b or (
+        a.fingerprint == b.fingerprint
+        and a.schema == b.schema
+        and (a.users.ids.dtype, a.items.ids.dtype) == (b.users.ids.dtype, b.items.ids.dtype)
+        and a.user_features.equals(b.user_features)
+        and a.item_features.equals(b.item_features)
+    )
+
+
+def _as_next_version(folder: Path, path: Path) -> str:
+    """Move ``folder`` in as the first version that is free, which another save cannot take in between."""
+    sync_all(folder)
+    number = 1 + max((int(p.name[1:]) for p in path.iterdir() if _VERSION.fullmatch(p.name)), default=0)
+    while True:
+        try:
+            folder.rename(path / f"v{number:04d}")
+            return f"v{number:04d}"
+        except OSError:
+            if not (path / f"v{number:04d}").exists():
+                raise
+            number += 1
+
+
+def _point(path: Path, version: str, digest: str) -> None:
+    """Make ``version`` the current one, in one step."""
+    pointer = path / f".CURRENT.{uuid.uuid4().hex}"
     pointer.write_text(json.dumps({"version": version, "sha256": digest}))
     sync(pointer)
-    pointer.rename(path / "CURRENT")
+    pointer.replace(path / "CURRENT")
     sync(path)
-    return path
 
 
 def load(path: str | Path, *, name: str | None = None, verify: bool = True) -> Recommender[Any]:
@@ -108,8 +141,8 @@ def load(path: str | Path, *, name: str | None = None, verify: bool = True) -> R
 def load_all(path: str | Path, *, verify: bool = True) -> dict[str, Recommender[Any]]:
     """All models of a bundle by name, over one shared catalogue; see :func:`load`."""
     folder, bundle = _open(Path(path))
-    _check_files(folder, bundle["files"], verify)
     try:
+        _check_files(folder, bundle["files"], verify)
         catalogue = load_catalogue(folder / "catalogue", bundle["catalogue"])
         return {name: _load_model(folder / "models" / name, catalogue) for name in bundle["models"]}
     except BundleError:
@@ -126,12 +159,12 @@ def _open(path: Path) -> tuple[Path, dict[str, Any]]:
         raise BundleError(f"{path} is not a saved model: it has no file CURRENT") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} is damaged: CURRENT does not name a version") from error
-    if not re.fullmatch(r"v\d+", version):
+    if not _VERSION.fullmatch(version):
         raise BundleError(f"{path} is damaged: CURRENT names {version!r}")
     folder = path / version
     if not (folder / "bundle.json").is_file():
         raise BundleError(f"{path} is damaged: {version}/bundle.json is missing")
-    if _digest(folder / "bundle.json") != digest:
+    if digest_of(folder / "bundle.json") != digest:
         raise BundleError(f"{folder} is damaged: bundle.json was changed after it was saved")
     bundle: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
     if bundle.get("format") != FORMAT:
@@ -152,17 +185,12 @@ def _check_files(folder: Path, files: Mapping[str, Any], verify: bool) -> None:
             raise BundleError(
                 f"{folder} is damaged: {name} has {file.stat().st_size} bytes instead of {facts['size']}"
             )
-        if (verify or name.endswith(".json")) and _digest(file) != facts["sha256"]:
+        if (verify or name.endswith(".json")) and digest_of(file) != facts["sha256"]:
             raise BundleError(f"{folder} is damaged: {name} was changed after it was saved")
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def _facts(file: Path) -> dict[str, Any]:
-    return {"size": file.stat().st_size, "sha256": _digest(file)}
+    return {"size": file.stat().st_size, "sha256": digest_of(file)}
 
 
 def _save_model(model: Recommender[Any], folder: Path) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.queries import Queries
-from tastemaker.errors import require
+from tastemaker.data.vocabulary import id_series
+from tastemaker.errors import DataError, require
 
 __all__ = ["Explanation", "Found", "Reason", "Recommendation", "Recommendations", "label"]
 
@@ -177,12 +178,9 @@ class Recommendations:
     def to_polars(self) -> pl.DataFrame:
         """One row a slot: query, user, item, rank, score, source and, when asked for, reason."""
         query, slot = np.nonzero(self.items >= 0)
-        asked = list(self.queries)
-        text = any(a is not None and not isinstance(a, int) for a in asked)
-        users = pl.Series("user", [None if a is None else str(a) if text else a for a in asked])
         columns: dict[str, Any] = {
             "query": query.astype(np.int64),
-            "user": users.gather(query),
+            "user": self._users().gather(query),
             "item": self.catalogue.items.decode(self.items[query, slot]),
             "rank": (slot + 1).astype(np.int32),
             "score": self.scores[query, slot],
@@ -192,6 +190,16 @@ class Recommendations:
             texts = [r[0].text if r else "" for row in self.reasons for r in row]
             columns["reason"] = pl.Series(texts, dtype=pl.String)
         return pl.DataFrame(columns)
+
+    def _users(self) -> pl.Series:
+        """Who asked, as a column: of the ids' own type if they have one, else as text."""
+        asked = list(self.queries)
+        if all(a is None for a in asked):
+            return pl.Series("user", asked, dtype=self.catalogue.users.ids.dtype)
+        try:
+            return id_series(asked, "user")
+        except DataError:
+            return pl.Series("user", [None if a is None else str(a) for a in asked])
 
     def to_arrow(self) -> Any:
         """The table of :meth:`to_polars` as a pyarrow Table."""
