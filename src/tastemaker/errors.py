@@ -4,6 +4,7 @@ __all__ = [
     "BundleError",
     "CannotAnswerError",
     "DataError",
+    "FitError",
     "MissingExtraError",
     "NotFittedError",
     "TastemakerError",
@@ -20,6 +21,10 @@ class TastemakerError(Exception):
 
 class DataError(TastemakerError, ValueError):
     """Input data that cannot be used: names the column, how many rows, and the first of them."""
+
+
+class FitError(TastemakerError, ValueError):
+    """Training that went wrong with these hyper-parameters; the message says which to change."""
 
 
 class NotFittedError(TastemakerError, RuntimeError):

@@ -319,6 +319,24 @@ def test_other_mistakes_are_one_line_too(cli: Cli, saved: Path, sales: Path, tmp
         (["evaluate", sales, *COLUMNS, "--protocol", "predefined"], 1, "no published split"),
         (["evaluate", sales, *COLUMNS, "--ratings", "1.5"], 1, "1.5"),
         (["evaluate", sales, *COLUMNS, "--protocol", "magic"], 2, "magic"),
+        (["evaluate", sales, *COLUMNS, "--roc", "curve.foo"], 2, ".png, .svg or .html"),
+        (
+            ["fit", sales, *COLUMNS, "--separator", "", "--out", tmp_path / "x"],
+            1,
+            "separator: expected one character",
+        ),
+        (["fit", sales, *COLUMNS, "--out", sales], 1, "cannot be a folder for models"),
+        (["fit", sales, *COLUMNS, "--out", sales.parent], 1, "is not a bundle of saved models"),
+        (
+            ["fit", sales, *COLUMNS, "--model", "mf", "--set", "learning_rate=90", "--out", tmp_path / "x"],
+            1,
+            "diverged",
+        ),
+        (
+            ["fit", sales, *COLUMNS, "--model", "mf", "--set", "biases=maybe", "--out", tmp_path / "x"],
+            1,
+            "True or False",
+        ),
     ):
         run = cli(*arguments)
         assert run.code == code, (arguments, run)

@@ -144,6 +144,14 @@ def test_k_beyond_the_catalogue_gives_what_there_is_and_says_why(name: str, fitt
     assert "seen" in found.shortfalls[0]
 
 
+def test_an_immense_k_costs_no_more_than_the_catalogue(name: str, fitted: Get) -> None:
+    model = fitted(name)
+    found = model.recommend(["u1"], k=10**30)
+    assert found.lists() == model.recommend(["u1"], k=ITEMS).lists()
+    assert found.items.shape[1] == ITEMS
+    assert f"of {10**30:,}" in found.shortfalls[0] or str(10**30) in found.shortfalls[0]
+
+
 def test_filters_that_forbid_everything(name: str, fitted: Get) -> None:
     model = fitted(name)
     for rule in ({"filter": "price > 100"}, {"allow": []}, {"deny": [f"i{i}" for i in range(ITEMS)]}):

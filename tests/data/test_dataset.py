@@ -318,11 +318,15 @@ def test_bad_files_are_one_clear_error(csv: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     (tmp_path / "semi.csv").write_text(csv.read_text().replace(",", ";"))
     (tmp_path / "fake.parquet").write_text("not parquet")
+    (tmp_path / "ragged.csv").write_text("customer,product,stars,when\na,1,5,3\nb,2,4,1,1\n")
+    (tmp_path / "latin.csv").write_bytes("customer,product,stars,when\nAndré,1,5,3\n".encode("latin-1"))
     for path, message in (
         (tmp_path / "no.csv", "no such file"),
         (tmp_path / "empty.csv", "is empty"),
         (tmp_path / "semi.csv", "is the separator ';'"),
         (tmp_path / "fake.parquet", "not a readable Parquet file"),
+        (tmp_path / "ragged.csv", "line 3 has 5 fields and the first line 4; is ',' the separator"),
+        (tmp_path / "latin.csv", "line 2 is not UTF-8 text .byte 0xe9.; save the file as UTF-8"),
         (tmp_path, "is a folder"),
     ):
         with pytest.raises(DataError, match=message):

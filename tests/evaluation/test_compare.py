@@ -39,8 +39,8 @@ def test_best_is_marked_and_what_may_be_as_good() -> None:
         metrics="hit_rate@1",
     )
     lines = {line.split("  ")[0]: line for line in str(result).splitlines()}
-    assert "1.0000 *" in lines["right"]
-    assert "0.9833 ·" in lines["nearly"]
+    assert "1.0000 ±0 *" in lines["right"]
+    assert "0.9833 ±.03 ·" in lines["nearly"]
     assert "*" not in lines["Popularity (reference)"]
     assert "·" not in lines["Popularity (reference)"]
     assert result.best("hit_rate@1") == result.best() == "right"
@@ -56,7 +56,7 @@ def test_lower_is_better_for_errors() -> None:
 
 def test_what_only_one_model_has_is_its_best() -> None:
     result = compare({"stars": Known(scores=SCORES), "dice": tm.Random()}, tiny(), metrics="rmse")
-    assert f"{result['stars']['rmse']:.4f} *" in str(result)
+    assert f"{result['stars']['rmse']:.4f} ±.9 *" in str(result)
     assert "dice                    –" in str(result)
 
 

@@ -181,7 +181,7 @@ def test_reasons_name_the_liked_item_and_what_it_shares() -> None:
     assert features == pytest.approx({"language Korean": 1 / 4, "genres Thriller": 1 / 8})
     against = model.explain("ann", "crown")
     assert [r.text for r in against.reasons if r.kind == "item"] == [
-        "despite The Office, which shares language English"
+        "because you gave The Office 1 of 5, which shares language English"
     ]
     assert model.explain("ann", "blank").reasons == ()
 

@@ -10,14 +10,17 @@ from tastemaker.errors import TastemakerError
 
 __all__ = ["main"]
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line; what goes wrong on purpose is one line on standard error and an exit code above 0."""
     try:
         app()
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            Console(stderr=True).print("stopped")
+        raise
     except BrokenPipeError:
         sys.exit(141)
     except (TastemakerError, OSError) as error:

@@ -20,7 +20,7 @@ from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_sp
 from tastemaker.evaluation import evaluate as measure
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
-from tastemaker.models.bundle import load
+from tastemaker.models.bundle import check_folder, load
 from tastemaker.ranking.recommendations import Recommendations
 
 app = typer.Typer(
@@ -93,6 +93,7 @@ def fit(
     item_features: opt.ItemFeatures = None,
 ) -> None:
     """Fit a model on all of the data and save it."""
+    check_folder(out_dir)
     chosen = opt.build_models([model], settings)[model]
     with _showing():
         interactions = opt.table_of(ctx)
@@ -102,8 +103,8 @@ def fit(
         seconds = time.perf_counter() - start
     saved = escape(str(chosen.save(out_dir)))
     someone = escape(str(interactions.users.decode_list([0])[0]))
-    out.print(f"fitted {escape(repr(chosen))} in {seconds:.1f} s, saved in {saved}")
-    out.print(f"next: [bold]tastemaker recommend {saved} --user {someone}[/]")
+    out.print(f"fitted {escape(repr(chosen))} in {seconds:.1f} s, saved in {saved}", soft_wrap=True)
+    out.print(f"next: [bold]{opt.program()} recommend {saved} --user {someone}[/]", soft_wrap=True)
 
 
 @app.command(
@@ -149,6 +150,12 @@ def evaluate(
 ) -> None:
     """Hold out, measure, compare: what models are worth on data that they have not seen."""
     chosen = opt.build_models(_split(model), settings)
+    if roc is not None and (
+        roc.suffix not in (".png", ".svg", ".html") or not roc.absolute().parent.is_dir()
+    ):
+        raise typer.BadParameter(
+            f"--roc: expected a .png, .svg or .html file in a folder that exists, got {roc}"
+        )
     with _showing():
         interactions = opt.table_of(ctx)
         try:
@@ -188,6 +195,7 @@ def demo(
     """Fit every model, compare them, show two home screens, save the best model."""
     from tastemaker.cli.demo import run
 
+    check_folder(out_dir)
     with _showing():
         run(data, out_dir, seed, out)
 
@@ -292,5 +300,8 @@ def _print(found: Recommendations, as_json: bool, heads: list[str] | None = None
         out.print(table)
         if found.shortfalls[q]:
             out.print(f"  {found.shortfalls[q]}")
+    strangers = [str(u) for u in found.queries if u is not None and found.catalogue.users.encode([u])[0] < 0]
+    if strangers:
+        out.print(f"unknown, and so answered like someone without a history: {escape(', '.join(strangers))}")
     if found.unknown:
         out.print(f"{found.unknown} unknown ids were left out")

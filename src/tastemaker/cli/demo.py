@@ -6,20 +6,22 @@ from typing import Any
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from tastemaker import datasets
-from tastemaker.cli.options import open_data
+from tastemaker.cli.options import open_data, program
 from tastemaker.data import Dataset
 from tastemaker.errors import CannotAnswerError
 from tastemaker.evaluation import Comparison, compare
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
-from tastemaker.ranking.recommendations import Recommendation, label
+from tastemaker.ranking.reasons import label
+from tastemaker.ranking.recommendations import Recommendation
 
 __all__ = ["run"]
 
@@ -32,7 +34,7 @@ def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
     """Fit and measure every model, show two home screens, save the best, say what to type next."""
     world = datasets.world(seed=seed) if data_name == "world" else None
     data = world.dataset if world else open_data(data_name)
-    console.print(repr(data))
+    console.print(repr(data), soft_wrap=True)
     metrics = _METRICS if data.schema.explicit else _METRICS_IMPLICIT
     found = compare({name: model_class(name)() for name in names()}, data, metrics=metrics, seed=seed)
     console.print("\n[bold]Every model, 20 % of the ratings held out[/]")
@@ -44,7 +46,7 @@ def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
         _print_truth(fitted, world.preferences_of(data), console)
     model, content = fitted[best], fitted["content"]
     users = _two_users(data)
-    console.print(f"\n[bold]Two home screens[/], by {best}, fitted on all of the data")
+    console.print(f"\n[bold]Two home screens[/], by {best}, which guessed best what they chose (ndcg@10)")
     screens = Table.grid(expand=True, padding=(0, 1))
     for _ in users:
         screens.add_column(ratio=1)
@@ -53,9 +55,11 @@ def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
     saved = model.save(folder)
     console.print(
         f"\n{best} is saved in {saved}. Next:\n"
-        f"  tastemaker recommend {saved} --user {users[0]} --reasons\n"
-        f"  tastemaker similar {saved} --item {data.items.decode_list([0])[0]}\n"
-        f"  tastemaker evaluate ratings.csv --user COL --item COL --rating COL --model {best},popularity"
+        f"  {program()} recommend {saved} --user {users[0]} --reasons\n"
+        f"  {program()} similar {saved} --item {data.items.decode_list([0])[0]}\n"
+        f"  {program()} evaluate {data_name} --model {best},popularity --protocol kfold\n"
+        f"  {program()} fit --help",
+        soft_wrap=True,
     )
 
 
@@ -88,10 +92,11 @@ def _screen(model: Recommender[Any], content: Recommender[Any], user: Any) -> Pa
     seen = model.catalogue.history
     code = int(model.catalogue.users.encode([user])[0])
     deny = model.catalogue.items.decode_list(seen.indices[seen.indptr[code] : seen.indptr[code + 1]])
+    deny += [slot.item for slot in picks]
     alike = alike_by.similar_items([seed], k=_ALIKE, deny=deny)[0]
-    rows: list[Text] = [Text("Top picks for you", style="bold cyan")]
+    rows: list[RenderableType] = [Text("Top picks for you", style="bold cyan")]
     for slot in picks:
-        rows += [_line(slot.title), Text(f"   {slot.reason}", style="dim", no_wrap=True, overflow="ellipsis")]
+        rows += [_line(slot.title), Padding(Text(slot.reason, style="dim"), (0, 0, 0, 3))]
     rows += [Text(""), Text(f"Because you liked {label(model.catalogue, favourite)}", style="bold cyan")]
     rows += [_line(slot.title) for slot in alike]
     return Panel(Group(*rows), title=f"{escape(str(user)).capitalize()}'s home screen", title_align="left")
@@ -132,6 +137,7 @@ def _print_truth(
         table.add_row(name, f"{preferences[user, found.items[user, slot]].mean():.2f} stars")
     table.add_row("one who knows the truth", f"{best.mean():.2f} stars")
     console.print(
-        "\n[bold]The truth[/], known in a generated world only: held-out ratings are of what people chose to watch"
+        "\n[bold]The truth[/], known in a generated world only. Held-out ratings tell what people chose to watch, "
+        "which popularity shapes too; what they would enjoy most is another question:"
     )
     console.print(table)

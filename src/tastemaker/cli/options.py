@@ -1,6 +1,8 @@
 """The options that several commands share, and what they turn into: Datasets, models, ids."""
 
 import json
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from inspect import signature
@@ -178,6 +180,15 @@ def _value(text: str) -> Any:
         return json.loads(text.lower() if text in ("True", "False", "None") else text)
     except ValueError:
         return None if text == "None" else text
+
+
+def program() -> str:
+    """The command line as it was called, for commands to copy."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    if found and Path(found).absolute() == called.absolute():
+        return called.name
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def typed_ids(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Any]:

@@ -1,5 +1,6 @@
 """Tables from wherever they are: a dataframe of any library, a file, a SQL query. Out comes a Polars frame."""
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,47 +98,73 @@ def _read_file(
     path: Path, ids: Sequence[str], separator: str | None, columns: Sequence[str] | None, name: str
 ) -> pl.DataFrame:
     if not path.exists():
-        raise DataError(f"{name}: no such file: {path}")
+        raise DataError(f"no such file: {path}")
     if path.is_dir():
-        raise DataError(f"{name}: {path} is a folder, expected a CSV, TSV or Parquet file")
+        raise DataError(f"{path} is a folder, expected a CSV, TSV or Parquet file")
     if path.stat().st_size == 0:
-        raise DataError(f"{name}: {path} is empty (0 bytes)")
+        raise DataError(f"{path} is empty (0 bytes)")
     if path.suffix.lower() in {".parquet", ".pq"}:
         try:
             return pl.read_parquet(path)
         except pl.exceptions.PolarsError as error:
-            raise DataError(f"{name}: {path} is not a readable Parquet file: {error}") from error
+            raise DataError(f"{path} is not a readable Parquet file: {_first_line(error)}") from error
     if separator is None:
         separator = "\t" if ".tsv" in path.suffixes else ","
-    frame = _read_text(path, separator, columns, name)
+    frame = _read_text(path, separator, columns)
     return frame.with_columns(
         _integers_where_lossless(frame[c]) if c in ids else _numbers_where_all_are(frame[c])
         for c in frame.columns
     )
 
 
-def _read_text(path: Path, separator: str, columns: Sequence[str] | None, name: str) -> pl.DataFrame:
-    """A delimited file, every field as text first for exactness, then the other columns typed."""
+def _read_text(path: Path, separator: str, columns: Sequence[str] | None) -> pl.DataFrame:
+    """A delimited file, every field as text."""
+    if not separator:
+        raise DataError("separator: expected one character or more between the fields, got ''")
     source: Any = path
+    split_at = separator
     if len(separator) > 1:
         content = path.read_bytes()
         if b"\x1f" in content:
-            raise DataError(f"{name}: {path} holds control characters; give it a one-character separator")
-        source, separator = io.BytesIO(content.replace(separator.encode(), b"\x1f")), "\x1f"
+            raise DataError(f"{path} holds control characters; give it a one-character separator")
+        source, split_at = io.BytesIO(content.replace(separator.encode(), b"\x1f")), "\x1f"
     try:
-        frame = pl.read_csv(source, separator=separator, has_header=columns is None, infer_schema=False)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{name}: {path} cannot be read as text separated by {separator!r}: {error}"
-        ) from error
+        frame = pl.read_csv(source, separator=split_at, has_header=columns is None, infer_schema=False)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DataError(f"{path}: {_what_is_wrong(path, separator) or _first_line(error)}") from error
     if columns is not None:
         if len(columns) != frame.width:
             raise DataError(
-                f"{name}: {path} has {frame.width} columns when split at {separator!r}, "
+                f"{path} has {frame.width} columns when split at {separator!r}, "
                 f"but {len(columns)} names were given: {', '.join(columns)}"
             )
         frame.columns = list(columns)
     return frame
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _what_is_wrong(path: Path, separator: str) -> str:
+    """The first line of a text file that cannot be read, and why; empty if none is found."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f"line {line} is not UTF-8 text (byte 0x{content[error.start]:02x}); save the file as UTF-8"
+    if len(separator) > 1:
+        return ""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    width = len(next(rows))
+    for row in rows:
+        if len(row) > width:
+            return (
+                f"line {rows.line_num} has {len(row)} fields and the first line {width}; "
+                f"is {separator!r} the separator?"
+            )
+    return ""
 
 
 def _integers_where_lossless(ids: pl.Series) -> pl.Series:

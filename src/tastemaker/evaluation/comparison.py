@@ -17,16 +17,17 @@ from tastemaker.evaluation.plan import Plan
 from tastemaker.evaluation.report import Report, definition_lines, draw
 from tastemaker.evaluation.tables import lay_out, number, paragraph, seconds
 from tastemaker.metrics.metric import Metric
-from tastemaker.metrics.statistics import TEST_METHOD, Difference, paired_difference
+from tastemaker.metrics.statistics import TEST_METHOD, Difference, confidence_interval, paired_difference
 
 __all__ = ["REFERENCE", "Comparison"]
 
 REFERENCE = "Popularity (reference)"
 BEST, LEVEL = "*", "·"
+_NEITHER_END_IS_GOOD = ("popularity_lift",)
 _ACCURACY = ("ndcg", "map", "map_min", "recall", "precision", "mrr", "hit_rate", "ndcg_graded")
 _LEGEND = (
-    f"{BEST} best of its column; {LEVEL} not significantly worse than the best (95 %, each against the best, no correction "
-    f"for many models); – not measured. Test: {TEST_METHOD}."
+    f"± half of the 95 % interval; {BEST} best of its column; {LEVEL} not significantly worse than the best (95 %, each against "
+    f"the best, no correction for many models); – not measured. Test: {TEST_METHOD}."
 )
 
 
@@ -129,7 +130,10 @@ class Comparison:
         header = ["model", *(m.name for m in self.plan.metrics), "fit", "evaluate"]
         rows = [
             [name]
-            + [f"{number(report[m.name])} {marks[m.name].get(name, '')}".rstrip() for m in self.plan.metrics]
+            + [
+                f"{_with_interval(report, m)} {marks[m.name].get(name, '')}".rstrip()
+                for m in self.plan.metrics
+            ]
             + [seconds(report.fit_seconds), seconds(report.evaluation_seconds)]
             for name, report in self.reports.items()
         ]
@@ -204,7 +208,7 @@ class Comparison:
         measured = {
             name: r[metric.name] for name, r in self.reports.items() if not math.isnan(r[metric.name])
         }
-        if not measured or len(self.reports) < 2:
+        if not measured or len(self.reports) < 2 or metric.name.partition("@")[0] in _NEITHER_END_IS_GOOD:
             return {}
         best = self.best(metric.name)
         marks = {name: BEST for name, value in measured.items() if value == measured[best]}
@@ -213,3 +217,11 @@ class Comparison:
             if test is not None and not math.isnan(test.p_value) and not test.is_significant:
                 marks[name] = LEVEL
         return marks
+
+
+def _with_interval(report: Report, metric: Metric) -> str:
+    """A value with half the width of its interval, where it has one."""
+    interval = confidence_interval(report.measurements[metric.name])
+    half = (interval.high - interval.low) / 2
+    value = number(report[metric.name])
+    return value if math.isnan(half) else f"{value} ±{half:.1g}".replace("±0.", "±.")

@@ -89,13 +89,13 @@ def _passes(
 def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLists, int]:
     """The lists of the tested users; how many of them are not the model's own."""
     users, k = trial.users, trial.plan.k
-    items = np.empty((len(users), k), np.int32)
+    items = np.full((len(users), k), -1, np.int32)
     fallback = 0
     for start in range(0, len(users), _USERS):
         rows = slice(start, min(start + _USERS, len(users)))
         ids = trial.train.users.decode_list(users[rows])
         found = model.recommend(users=ids, k=k, allow=_part(trial.candidates, rows))
-        items[rows] = found.items
+        items[rows, : found.items.shape[1]] = found.items
         fallback += sum(source == FALLBACK != model.name for source in found.sources)
         task.advance(len(ids))
     return RankedLists(items, trial.relevant), fallback

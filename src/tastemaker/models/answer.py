@@ -67,6 +67,7 @@ def answer(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, wish:
     """The lists for ``queries``, by the model where it can score them and by popularity where it cannot."""
     rules = _rules(fitted.catalogue, queries, wish)
     able = model._able(queries)
+    k = max(1, min(wish.k, fitted.catalogue.n_items))
 
     def retrieve(rows: NDArray[np.int64], depth: int) -> TopK:
         return _retrieve(model, fitted, queries, rules, able, rows, depth)
@@ -75,9 +76,9 @@ def answer(model: Recommender[Any], fitted: Fitted[Any], queries: Queries, wish:
     caps = [Cap.from_column(_column(features, name), limit) for name, limit in (wish.caps or {}).items()]
     if caps or wish.diversify:
         variety = Diversity(model._diversity_vectors(fitted), wish.diversify) if wish.diversify else None
-        lists = rerank(retrieve, len(queries), wish.k, caps=caps, diversity=variety)
+        lists = rerank(retrieve, len(queries), k, caps=caps, diversity=variety)
     else:
-        lists = retrieve(np.arange(len(queries)), wish.k)
+        lists = retrieve(np.arange(len(queries)), k)
     short = shortfalls(lists, wish.k, fitted.catalogue.n_items)
     return Found(
         items=lists.items,

@@ -18,7 +18,8 @@ from tastemaker.errors import CannotAnswerError, DataError, NotFittedError
 from tastemaker.models.answer import Rules, Wish, answer
 from tastemaker.progress import Progress, current
 from tastemaker.ranking.blocks import query_blocks
-from tastemaker.ranking.recommendations import Explanation, Reason, Recommendations
+from tastemaker.ranking.reasons import Explanation, Reason
+from tastemaker.ranking.recommendations import Recommendations
 
 __all__ = ["DotProduct", "Fitted", "Recommender", "State"]
 
@@ -144,6 +145,7 @@ class Recommender(ABC, Generic[S]):
             filter: which items may be shown: a Polars expression over the item features, or the same in SQL
                 (``"price < 10 AND year > 2000"``). Where it is null, the item is left out.
             allow, deny: item ids to choose from, and to leave out: one list for all queries or one list a query.
+                An unknown id in them changes nothing.
             diversify: 0 to 1, how far to trade score for variety (maximal marginal relevance); for models with item vectors.
             caps: the most items in a list that share a value of a feature: ``{"genre": 2}``.
             explain: with the reasons for each item.
@@ -227,7 +229,7 @@ class Recommender(ABC, Generic[S]):
             raise DataError(f"user {user!r} is unknown")
         score = self.predict_codes(query.users, np.array([code], np.int32))[0]
         reasons = self._explain(fitted, query, code)
-        return Explanation.build(catalogue, user, item, float(score), self.score_kind, reasons)
+        return Explanation.build(catalogue, query, code, float(score), self.score_kind, reasons)
 
     def save(self, path: str | Path) -> Path:
         """Save into the folder ``path`` as a new version; :func:`tastemaker.load` reads it."""

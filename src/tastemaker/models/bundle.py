@@ -8,6 +8,7 @@ DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, f
 
 import dataclasses
 import json
+import os
 import re
 import uuid
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ from tastemaker.errors import BundleError, DataError, TastemakerError
 from tastemaker.models import model_class
 from tastemaker.models.base import Fitted, Recommender, State
 
-__all__ = ["load", "load_all", "save"]
+__all__ = ["check_folder", "load", "load_all", "save"]
 
 FORMAT = "tastemaker-bundle"
 VERSION = 1
@@ -56,8 +57,7 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
         BundleError: if the folder holds something else, or the models were fitted on different data.
     """
     path = Path(path)
-    if path.exists() and not all(_OURS.match(p.name) for p in path.iterdir()):
-        raise BundleError(f"{path} exists and is not a bundle of saved models; choose another folder")
+    check_folder(path)
     catalogues = [model.catalogue for model in models.values()]
     if not catalogues or not all(_same(c, catalogues[0]) for c in catalogues):
         raise BundleError("a bundle holds one or more models that were fitted on the same data")
@@ -84,6 +84,21 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
         version = _as_next_version(folder, path)
     _point(path, version, digest)
     return path
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder into which a bundle cannot be saved, before the work that would be lost.
+
+    Raises:
+        BundleError: if it holds something else, is a file, or cannot be written to.
+    """
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise BundleError(
+            f"{path} cannot be a folder for models: {there} is no folder that can be written to"
+        )
+    if there == path and not all(_OURS.match(p.name) for p in path.iterdir()):
+        raise BundleError(f"{path} exists and is not a bundle of saved models; choose another folder")
 
 
 def _same(a: Catalogue, b: Catalogue) -> bool:

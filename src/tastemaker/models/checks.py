@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["between", "one_of", "whole"]
+__all__ = ["between", "flag", "one_of", "whole"]
 
 
 def whole(name: str, value: Any, low: int = 1) -> None:
@@ -27,6 +27,12 @@ def between(
         least = f"above {low:g}" if open_low else f"at least {low:g}"
         most = "" if math.isinf(high) else f" and at most {high:g}"
         raise ValueError(f"{name} must be a number {least}{most}, got {value!r}")
+
+
+def flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> None:

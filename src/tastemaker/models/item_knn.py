@@ -14,7 +14,7 @@ from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import one_of, whole
 from tastemaker.models.similarity import SIMILARITIES, ItemSimilarity, item_space
 from tastemaker.progress import Progress
-from tastemaker.ranking.recommendations import Reason
+from tastemaker.ranking.reasons import Reason
 
 __all__ = ["ItemKNN", "ItemKNNState"]
 

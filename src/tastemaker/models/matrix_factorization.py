@@ -12,13 +12,13 @@ from tastemaker._native.sgd import MAX_FACTORS, Blocks, Factors, cut_into_blocks
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
-from tastemaker.errors import DataError
+from tastemaker.errors import DataError, FitError
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import between, flag, whole
 from tastemaker.models.new_items import with_new_items
 from tastemaker.models.zeros import with_zeros
 from tastemaker.progress import Progress
-from tastemaker.ranking.recommendations import Reason
+from tastemaker.ranking.reasons import Reason
 
 __all__ = ["MatrixFactorization", "MatrixFactorizationState"]
 
@@ -109,6 +109,8 @@ class MatrixFactorization(DotProduct[MatrixFactorizationState]):
         whole("epochs", self.epochs)
         between("learning_rate", self.learning_rate, open_low=True)
         between("regularization", self.regularization)
+        flag("biases", self.biases)
+        flag("early_stopping", self.early_stopping)
         between("validation_fraction", self.validation_fraction, high=0.9, open_low=True)
         whole("patience", self.patience)
         whole("seed", self.seed, low=0)
@@ -224,7 +226,7 @@ class MatrixFactorization(DotProduct[MatrixFactorizationState]):
             biased=self.biases,
         )
         if not math.isfinite(loss):
-            raise ValueError(
+            raise FitError(
                 f"mf diverged in epoch {epoch} of {self.epochs} with learning_rate={self.learning_rate}; "
                 f"give a smaller one (default {type(self).learning_rate})"
             )

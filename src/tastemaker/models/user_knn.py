@@ -24,7 +24,7 @@ from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import one_of, whole
 from tastemaker.progress import Progress
 from tastemaker.ranking.blocks import query_blocks
-from tastemaker.ranking.recommendations import Reason
+from tastemaker.ranking.reasons import Reason
 
 __all__ = ["UserKNN", "UserKNNState"]
 

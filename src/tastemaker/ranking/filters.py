@@ -1,5 +1,6 @@
 """From what a caller may say about items to what the kernels take: a mask of the catalogue, and lists of item codes."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,10 +43,12 @@ def condition_mask(condition: pl.Expr | str, item_features: pl.DataFrame) -> NDA
         result = known.select(expression).collect()
     except pl.exceptions.ColumnNotFoundError as error:
         there = ", ".join(map(repr, item_features.columns))
-        unknown = str(error).splitlines()[0]
-        raise DataError(f"filter: the items have no feature {unknown}; there are: {there}") from error
+        unknown = re.search(r'"([^"]*)"', str(error))
+        raise DataError(
+            f"filter: the items have no feature {unknown[1] if unknown else ''!r}; there are: {there}"
+        ) from error
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"filter: {condition!s} cannot be evaluated: {error}") from error
+        raise DataError(f"filter: {condition!s} cannot be evaluated: {_why(error, item_features)}") from error
     if result.width != 1 or result.height != item_features.height or result.dtypes != [pl.Boolean]:
         types = ", ".join(map(str, result.dtypes))
         raise DataError(
@@ -65,7 +68,16 @@ def _expression(condition: pl.Expr | str) -> pl.Expr:
     try:
         return pl.sql_expr(condition)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"filter: {condition!r} is not a SQL condition: {error}") from error
+        raise DataError(
+            f"filter: {condition!r} is not a SQL condition: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _why(error: Exception, item_features: pl.DataFrame) -> str:
+    """The heart of an error of Polars, and how to ask for one of several values where that may be meant."""
+    lists = [c for c, kind in item_features.schema.items() if isinstance(kind, pl.List)]
+    heart = str(error).splitlines()[0]
+    return f"{heart}. {lists[0]} holds several values: array_contains({lists[0]}, 'x')" if lists else heart
 
 
 def code_rows(codes: NDArray[np.int32] | Sequence[NDArray[np.int32]], queries: int) -> Rows:

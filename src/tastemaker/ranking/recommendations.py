@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,27 +13,9 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.queries import Queries
 from tastemaker.data.vocabulary import id_series
 from tastemaker.errors import DataError, require
+from tastemaker.ranking.reasons import Reason, headlines, in_words, label
 
-__all__ = ["Explanation", "Found", "Reason", "Recommendation", "Recommendations", "label"]
-
-_TITLES = ("title", "name")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One thing that brought an item its score.
-
-    Attributes:
-        kind: ``item`` (one of the user's own), ``feature`` (of the item), ``user`` (a neighbour) or ``popularity``.
-        what: the id of the item or user (a code inside the package), or the name of the feature.
-        contribution: its part of the score, in the score's own unit.
-        text: the reason in words, when the model has better ones than the kind's own (``shares genre Drama``).
-    """
-
-    kind: Literal["item", "feature", "user", "popularity"]
-    what: Any
-    contribution: float
-    text: str = ""
+__all__ = ["Found", "Recommendation", "Recommendations"]
 
 
 @dataclass(frozen=True)
@@ -51,29 +33,6 @@ class Found:
     scores: NDArray[np.float32]
     sources: Sequence[str]
     shortfalls: Sequence[str]
-
-
-def label(catalogue: Catalogue, item: int) -> str:
-    """What to call an item in print: its title or name if it has one, else its id."""
-    for column in _TITLES:
-        if column in catalogue.item_features.columns:
-            title = catalogue.item_features[column][item]
-            if title:
-                return str(title)
-    return str(catalogue.items.decode_list([item])[0])
-
-
-def _in_words(reason: Reason, catalogue: Catalogue) -> Reason:
-    """The reason with ids for codes and a text."""
-    if reason.kind == "item":
-        why = "because you liked" if reason.contribution >= 0 else "despite"
-        text = f"{why} {label(catalogue, reason.what)}"
-        text = f"{text}, which {reason.text}" if reason.text else text
-        return replace(reason, what=catalogue.items.decode_list([reason.what])[0], text=text)
-    if reason.kind == "user":
-        user = catalogue.users.decode_list([reason.what])[0]
-        return replace(reason, what=user, text=reason.text or f"liked by {user}, whose taste is like yours")
-    return replace(reason, text=reason.text or str(reason.what))
 
 
 @dataclass(frozen=True)
@@ -99,7 +58,7 @@ class Recommendations:
 
     Attributes:
         queries: what each list answers: the user's id as asked, or None.
-        items: int32[q, k] codes into the catalogue, −1 past the end of a short list.
+        items: int32[q, min(k, n_items)] codes into the catalogue, −1 past the end of a short list.
         scores: float32[q, k], NaN past the end.
         sources: what scored each list: the model's name, or ``popularity`` where it could not.
         shortfalls: why a list is shorter than k; empty where it is not.
@@ -130,11 +89,11 @@ class Recommendations:
         if asked is None:
             asked = catalogue.users.decode_list(queries.users)
         if reasons is not None:
-            ordered = [
-                [sorted(r, key=lambda x: (x.kind == "feature", -x.contribution)) for r in row]
-                for row in reasons
+            reasons = [headlines(row) for row in reasons]
+            reasons = [
+                [[in_words(x, catalogue, queries.history[q : q + 1]) for x in r] for r in row]
+                for q, row in enumerate(reasons)
             ]
-            reasons = [[[_in_words(x, catalogue) for x in r] for r in row] for row in ordered]
         return cls(
             catalogue=catalogue,
             queries=asked,
@@ -240,6 +199,11 @@ class Recommendations:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """The table of :meth:`to_polars` for a notebook."""
+        html: str = self.to_polars()._repr_html_()
+        return html
+
     def _print(self, query: int) -> str:
         slots = self[query]
         asked = self.queries[query]
@@ -264,31 +228,3 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "contribution": float(reason.contribution),
         "text": reason.text,
     }
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why an item has its score for a user; prints as a short text."""
-
-    user: Any
-    item: Any
-    title: str
-    score: float
-    score_kind: str
-    reasons: tuple[Reason, ...]
-
-    @classmethod
-    def build(
-        cls, catalogue: Catalogue, user: Any, item: Any, score: float, score_kind: str, reasons: list[Reason]
-    ) -> "Explanation":
-        """From reasons in codes, strongest first."""
-        ordered = sorted(reasons, key=lambda r: -abs(r.contribution))
-        title = label(catalogue, int(catalogue.items.encode([item])[0]))
-        words = tuple(_in_words(r, catalogue) for r in ordered)
-        return cls(user, item, title, score, score_kind, words)
-
-    def __str__(self) -> str:
-        head = f"{self.title} for {self.user}: {self.score_kind} {self.score:.4g}"
-        lines = [f"{r.contribution:>+9.4f}  {r.text}" for r in self.reasons[:10]]
-        more = [f"           … and {len(self.reasons) - 10} smaller ones"] if len(self.reasons) > 10 else []
-        return "\n".join([head, *lines, *more])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tastemaker.models.content.profiles import Profiles
-from tastemaker.ranking.recommendations import Reason
+from tastemaker.ranking.reasons import Reason
 
 __all__ = ["reasons"]
 

@@ -31,7 +31,7 @@ from tastemaker.models.content.text import (
 )
 from tastemaker.models.content.vectors import VectorTable, column_vectors, table_vectors
 from tastemaker.progress import Progress
-from tastemaker.ranking.recommendations import Reason
+from tastemaker.ranking.reasons import Reason
 
 __all__ = ["ContentBased", "ContentState"]
 
