@@ -267,6 +267,9 @@ def test_explains_itself_or_says_that_it_does_not(name: str, fitted: Get) -> Non
     told = model.recommend(["u1"], k=3, explain=True)
     assert told.lists() == model.recommend(["u1"], k=3).lists()
     assert all(slot.reason for slot in told[0])
+    if "anonymous" not in model.answers:
+        new = model.recommend(history=[[]], k=3, explain=True)
+        assert [slot.reason for slot in new[0]] == ["popular with others"] * 3
     with pytest.raises(DataError, match="unknown"):
         model.explain("u1", "no such item")
     with pytest.raises(DataError, match="unknown"):

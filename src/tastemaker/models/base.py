@@ -15,7 +15,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import KINDS, Queries, as_rows, of_users, queries_from_ids
 from tastemaker.errors import CannotAnswerError, DataError, NotFittedError
-from tastemaker.models.answer import Rules, Wish, answer
+from tastemaker.models.answer import FALLBACK, Rules, Wish, answer
 from tastemaker.progress import Progress, current
 from tastemaker.ranking.blocks import query_blocks
 from tastemaker.ranking.reasons import Explanation, Reason
@@ -227,6 +227,9 @@ class Recommender(ABC, Generic[S]):
             raise DataError(f"item {item!r} is unknown")
         if query.users[0] < 0:
             raise DataError(f"user {user!r} is unknown")
+        if not self._able(query)[0]:
+            popularity = float(catalogue.popularity[code])
+            return Explanation.build(catalogue, query, code, popularity, FALLBACK, [_popular(popularity)])
         score = self.predict_codes(query.users, np.array([code], np.int32))[0]
         reasons = self._explain(fitted, query, code)
         return Explanation.build(catalogue, query, code, float(score), self.score_kind, reasons)
@@ -283,8 +286,15 @@ class Recommender(ABC, Generic[S]):
         self, fitted: Fitted[S], queries: Queries, items: NDArray[np.int32]
     ) -> list[list[list[Reason]]]:
         able = self._able(queries)
+        popularity = fitted.catalogue.popularity
         return [
-            [self._explain(fitted, queries[q : q + 1], int(i)) if able[q] else [] for i in items[q] if i >= 0]
+            [
+                self._explain(fitted, queries[q : q + 1], int(i))
+                if able[q]
+                else [_popular(float(popularity[i]))]
+                for i in items[q]
+                if i >= 0
+            ]
             for q in range(len(queries))
         ]
 
@@ -293,6 +303,10 @@ class Recommender(ABC, Generic[S]):
         from tastemaker.models import names_that_answer
 
         return f"models that do: {', '.join(names_that_answer(kind))}"
+
+
+def _popular(popularity: float) -> Reason:
+    return Reason("popularity", FALLBACK, popularity, "popular with others")
 
 
 class DotProduct(Recommender[S]):
