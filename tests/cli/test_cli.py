@@ -116,6 +116,14 @@ def test_recommend_for_a_history_with_reasons_and_conditions(cli: Cli, saved: Pa
     assert all(int(years[i]) > 2010 for i in items)
 
 
+def test_everybodys_lists_in_a_file(cli: Cli, saved: Path, tmp_path: Path) -> None:
+    run = cli("recommend", saved, "--out", tmp_path / "lists.parquet", "-k", 4)
+    assert run.code == 0, run.err
+    table = pl.read_parquet(tmp_path / "lists.parquet")
+    assert table.columns == ["user", "item", "rank", "score", "source"]
+    assert table["user"].n_unique() == tm.load(saved).catalogue.n_users
+
+
 def _columns(saved: Path, name: str) -> tuple[list[str], list[object]]:
     catalogue = tm.load(saved).catalogue
     return catalogue.items.ids.to_list(), catalogue.item_features[name].to_list()
@@ -310,7 +318,7 @@ def test_other_mistakes_are_one_line_too(cli: Cli, saved: Path, sales: Path, tmp
         (["fit", sales, *COLUMNS, "--set", "mf.factors=4", "--out", tmp_path / "x"], 1, "no model 'mf' here"),
         (["evaluate", sales, *COLUMNS, "--model", ","], 1, "--model: expected names of models"),
         (["recommend", tmp_path, "--user", "a"], 1, "is not a saved model"),
-        (["recommend", saved], 2, "give either --user or --history"),
+        (["recommend", saved], 2, "give one of --user, --history and --out"),
         (["recommend", saved, "--user", "alice", "--where", "colour = 1"], 1, "colour"),
         (["recommend", saved, "--user", "alice", "-k", 0], 2, "greater than or equal to 1"),
         (["similar", saved, "--item", "nothing"], 1, "does not know the item 'nothing'"),

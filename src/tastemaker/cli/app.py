@@ -21,6 +21,7 @@ from tastemaker.evaluation import evaluate as measure
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
 from tastemaker.models.bundle import check_folder, load
+from tastemaker.models.export import recommend_to_parquet
 from tastemaker.ranking.recommendations import Recommendations
 
 app = typer.Typer(
@@ -202,7 +203,7 @@ def demo(
 
 @app.command(
     epilog="Examples: `tastemaker recommend films --user 7 --user 9` · `tastemaker recommend films --history 50,172 --reasons` · "
-    '`tastemaker recommend films --user 7 --where "year > 1990"`'
+    '`tastemaker recommend films --user 7 --where "year > 1990"` · `tastemaker recommend films --out lists.parquet`'
 )
 def recommend(
     saved: opt.Saved,
@@ -222,25 +223,33 @@ def recommend(
     reasons: Annotated[bool, typer.Option("--reasons", help="Say why each item is there.")] = False,
     as_json: opt.AsJson = False,
     name: Annotated[str | None, typer.Option(help="Which model of a bundle of several.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write everybody's lists into a Parquet file."),
+    ] = None,
 ) -> None:
-    """Print the best items for known users, or for someone new by what they liked."""
-    if bool(user) == bool(history):
-        raise typer.BadParameter("give either --user or --history")
+    """Print the best items for known users, or for someone new by what they liked; or write everybody's into a file."""
+    if bool(user) + bool(history) + bool(file) != 1:
+        raise typer.BadParameter("give one of --user, --history and --out")
     model = load(saved, name=name)
     items = model.catalogue.items
+    wish = {
+        "k": k,
+        "exclude_seen": not seen,
+        "filter": where,
+        "deny": None if deny is None else opt.typed_ids(items, _split(deny)),
+        "allow": None if allow is None else opt.typed_ids(items, _split(allow)),
+    }
+    if file is not None:
+        with _showing():
+            rows = recommend_to_parquet(model, file, **wish)
+        out.print(
+            f"{rows:,} rows for {model.catalogue.n_users:,} users in {escape(str(file))}", soft_wrap=True
+        )
+        return
     users = None if not user else opt.typed_ids(model.catalogue.users, user)
     given = None if not history else [opt.typed_ids(items, _split(h)) for h in history]
-    found = model.recommend(
-        users,
-        history=given,
-        k=k,
-        exclude_seen=not seen,
-        filter=where,
-        deny=None if deny is None else opt.typed_ids(items, _split(deny)),
-        allow=None if allow is None else opt.typed_ids(items, _split(allow)),
-        explain=reasons,
-    )
-    _print(found, as_json)
+    _print(model.recommend(users, history=given, explain=reasons, **wish), as_json)
 
 
 @app.command(epilog="Example: `tastemaker similar films --item 50`")
