@@ -233,7 +233,7 @@ def recommend(
         raise typer.BadParameter("give one of --user, --history and --out")
     model = load(saved, name=name)
     items = model.catalogue.items
-    wish = {
+    wish: dict[str, Any] = {
         "k": k,
         "exclude_seen": not seen,
         "filter": where,
