@@ -24,25 +24,33 @@ if TYPE_CHECKING:
     from tastemaker.evaluation import compare, evaluate
     from tastemaker.models.bundle import load
     from tastemaker.models.content import ContentBased
+    from tastemaker.models.ease import EASE
+    from tastemaker.models.graph_filter import GraphFilter
     from tastemaker.models.item_knn import ItemKNN
     from tastemaker.models.matrix_factorization import MatrixFactorization
     from tastemaker.models.popularity import Popularity
+    from tastemaker.models.pure_svd import PureSVD
     from tastemaker.models.random import Random
+    from tastemaker.models.slim import SLIM
     from tastemaker.models.user_knn import UserKNN
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EASE",
+    "SLIM",
     "BundleError",
     "CannotAnswerError",
     "ContentBased",
     "DataError",
     "Dataset",
+    "GraphFilter",
     "ItemKNN",
     "MatrixFactorization",
     "MissingExtraError",
     "NotFittedError",
     "Popularity",
+    "PureSVD",
     "Random",
     "TastemakerError",
     "UserKNN",
@@ -54,11 +62,15 @@ __all__ = [
 
 # What is loaded when it is first asked for, so that the import stays light.
 _LAZY = {
+    "EASE": "tastemaker.models.ease",
+    "SLIM": "tastemaker.models.slim",
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
+    "GraphFilter": "tastemaker.models.graph_filter",
     "ItemKNN": "tastemaker.models.item_knn",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "Popularity": "tastemaker.models.popularity",
+    "PureSVD": "tastemaker.models.pure_svd",
     "Random": "tastemaker.models.random",
     "UserKNN": "tastemaker.models.user_knn",
     "compare": "tastemaker.evaluation",

@@ -6,6 +6,7 @@ Every function has its NumPy twin beside it, which computes the same on dense ar
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tastemaker._native import kernels, threads
@@ -55,6 +56,10 @@ class Csr(NamedTuple):
             np.ascontiguousarray(self.indices, np.int32),
             np.ascontiguousarray(self.values, np.float32),
         )
+
+    def scipy(self, columns: int) -> sp.csr_array:
+        """The same matrix for SciPy, with so many columns, without a copy."""
+        return sp.csr_array((self.values, self.indices, self.indptr), shape=(self.n_rows, columns))
 
     def dense(self, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values (blanks 0) and their mask, both float64[rows, columns]. For the twins only."""

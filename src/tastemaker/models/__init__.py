@@ -13,6 +13,10 @@ _CLASSES = {
     "content": "tastemaker.models.content:ContentBased",
     "user_knn": "tastemaker.models.user_knn:UserKNN",
     "item_knn": "tastemaker.models.item_knn:ItemKNN",
+    "ease": "tastemaker.models.ease:EASE",
+    "slim": "tastemaker.models.slim:SLIM",
+    "pure_svd": "tastemaker.models.pure_svd:PureSVD",
+    "graph_filter": "tastemaker.models.graph_filter:GraphFilter",
     "mf": "tastemaker.models.matrix_factorization:MatrixFactorization",
 }
 

@@ -8,6 +8,8 @@ void bind_topk(nb::module_&);
 void bind_neighbors(nb::module_&);
 void bind_sgd(nb::module_&);
 void bind_ridge(nb::module_&);
+void bind_linear(nb::module_&);
+void bind_slim(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -30,4 +32,6 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_neighbors(m);
   bind_sgd(m);
   bind_ridge(m);
+  bind_linear(m);
+  bind_slim(m);
 }

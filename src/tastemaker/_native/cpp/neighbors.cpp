@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "csr.hpp"
 #include "item_neighbors.hpp"
 #include "parallel.hpp"
 #include "user_neighbors.hpp"
@@ -16,14 +17,7 @@ namespace nb = nanobind;
 namespace tastemaker {
 namespace {
 
-using Offsets = Array1<const int64_t>;
-using Codes = Array1<const int32_t>;
-using Values = Array1<const float>;
 using MomentRows = Array2<const double>;  // a user's Moments in each row
-
-Csr csr_of(const Offsets& indptr, const Codes& indices, const Values& values) {
-  return {indptr.data(), indices.data(), values.data()};
-}
 
 // Call body with the kind of overlap that the similarity needs.
 template <class Body>

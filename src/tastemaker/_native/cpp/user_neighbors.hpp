@@ -7,13 +7,9 @@
 #include <limits>
 #include <vector>
 
-namespace tastemaker {
+#include "csr.hpp"
 
-struct Csr {  // a sparse matrix by rows (CSR)
-  const int64_t* indptr;
-  const int32_t* indices;
-  const float* values;
-};
+namespace tastemaker {
 
 enum class Similarity { cosine, pearson, jaccard };
 enum class Aggregation { mean, weighted, centred, sum };

@@ -1,0 +1,104 @@
+"""Sparse rows times matrices, for models whose scores are linear in the history.
+
+Every function has its NumPy twin beside it, which computes the same on dense arrays and is what the tests compare with.
+A row of a result has the same bits alone or in any batch, with any number of threads.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tastemaker._native import kernels, threads
+from tastemaker._native.neighbors import Csr
+
+__all__ = [
+    "gram",
+    "gram_numpy",
+    "times_dense",
+    "times_dense_numpy",
+    "times_sparse",
+    "times_sparse_numpy",
+    "two_hops",
+    "two_hops_numpy",
+]
+
+Float32 = NDArray[np.float32]
+
+
+def times_dense(left: Csr, matrix: Float32) -> Float32:
+    """left · matrix, each row added up in the order of its entries.
+
+    Args:
+        left: sparse rows; indices are rows of ``matrix``.
+        matrix: float32[., columns], C-contiguous.
+
+    Returns:
+        float32[rows, columns].
+
+    >>> times_dense(Csr(np.array([0, 2]), np.array([0, 1]), np.array([1.0, 2.0])), np.array([[1, 0], [3, 4]], np.float32))
+    array([[7., 8.]], dtype=float32)
+    """
+    out = np.empty((left.n_rows, matrix.shape[1]), np.float32)
+    kernels.times_dense(*left.contiguous(), np.ascontiguousarray(matrix, np.float32), threads(), out)
+    return out
+
+
+def times_dense_numpy(left: Csr, matrix: Float32) -> Float32:
+    """The specification of :func:`times_dense`, up to rounding."""
+    return (left.dense(len(matrix))[0] @ matrix).astype(np.float32)
+
+
+def times_sparse(left: Csr, right: Csr, columns: int) -> Float32:
+    """left · right as float32[rows, columns], each row added up in its order; NaN where no entry leads."""
+    out = np.empty((left.n_rows, columns), np.float32)
+    kernels.times_sparse(*left.contiguous(), *right.contiguous(), threads(), out)
+    return out
+
+
+def times_sparse_numpy(left: Csr, right: Csr, columns: int) -> Float32:
+    """The specification of :func:`times_sparse`, up to rounding."""
+    values, mask = left.dense(right.n_rows)
+    right_values, right_mask = right.dense(columns)
+    return np.where(mask @ right_mask > 0, values @ right_values, np.nan).astype(np.float32)
+
+
+def two_hops(left: Csr, back: Csr, on: Csr, start: Float32) -> Float32:
+    """start + (left · back) · on, for sparse matrices, without a product of two of them ever being held.
+
+    From a query's items ``back`` to the users who have them, and from those ``on`` to their items, say.
+
+    Args:
+        left: one row a query; indices are rows of ``back``.
+        back: indices are rows of ``on``.
+        on: indices are columns of the result.
+        start: float32[queries, columns], C-contiguous; it is added to in place.
+
+    Returns:
+        ``start``. What is reached first is gone on from first.
+    """
+    kernels.add_two_hops(*left.contiguous(), *back.contiguous(), *on.contiguous(), threads(), start)
+    return start
+
+
+def two_hops_numpy(left: Csr, back: Csr, on: Csr, start: Float32) -> Float32:
+    """The specification of :func:`two_hops`, up to rounding; leaves ``start`` as it is."""
+    reached = left.dense(back.n_rows)[0] @ back.dense(on.n_rows)[0]
+    return (start + reached @ on.dense(start.shape[1])[0]).astype(np.float32)
+
+
+def gram(rows: Csr, columns: Csr) -> Float32:
+    """The upper triangle of XᵀX as float32[n, n], with zeros below the diagonal.
+
+    Args:
+        rows: X by rows, the indices of each row ascending.
+        columns: the same X by columns (one row for each of the n columns of X).
+    """
+    size = columns.n_rows
+    out = np.zeros((size, size), np.float32)
+    kernels.add_gram(*rows.contiguous(), *columns.contiguous(), threads(), out)
+    return out
+
+
+def gram_numpy(rows: Csr, columns: Csr) -> Float32:
+    """The specification of :func:`gram`, up to rounding."""
+    x = rows.dense(columns.n_rows)[0]
+    return np.triu(x.T @ x).astype(np.float32)
