@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
-EXTRAS := plots,sql,test,lint
+EXTRAS := plots,sql,tune,test,lint
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 NATIVE := $(wildcard src/tastemaker/_native/cpp/*) CMakeLists.txt
 

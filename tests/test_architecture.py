@@ -25,7 +25,7 @@ FLOORS = [
     "policy",
 ]
 FLOORS += ["service", "cli"]
-HEAVY = ["torch", "fastapi", "sqlalchemy", "sklearn", "altair", "pandas"]
+HEAVY = ["torch", "fastapi", "sqlalchemy", "sklearn", "altair", "pandas", "optuna"]
 
 
 def floor(module: str) -> int | None:

@@ -21,7 +21,9 @@ from tastemaker.errors import (
 if TYPE_CHECKING:
     from tastemaker import datasets
     from tastemaker.data.dataset import Dataset
-    from tastemaker.evaluation import compare, evaluate
+    from tastemaker.evaluation import compare, evaluate, tune
+    from tastemaker.models.blend import Blend
+    from tastemaker.models.bpr import BPR
     from tastemaker.models.bundle import load
     from tastemaker.models.content import ContentBased
     from tastemaker.models.ease import EASE
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BPR",
     "EASE",
     "SLIM",
+    "Blend",
     "BundleError",
     "CannotAnswerError",
     "ContentBased",
@@ -58,12 +62,15 @@ __all__ = [
     "datasets",
     "evaluate",
     "load",
+    "tune",
 ]
 
 # What is loaded when it is first asked for, so that the import stays light.
 _LAZY = {
     "EASE": "tastemaker.models.ease",
     "SLIM": "tastemaker.models.slim",
+    "Blend": "tastemaker.models.blend",
+    "BPR": "tastemaker.models.bpr",
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
     "GraphFilter": "tastemaker.models.graph_filter",
@@ -76,6 +83,7 @@ _LAZY = {
     "compare": "tastemaker.evaluation",
     "evaluate": "tastemaker.evaluation",
     "load": "tastemaker.models.bundle",
+    "tune": "tastemaker.evaluation",
 }
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 import tastemaker
 from tastemaker import progress
 from tastemaker.cli import options as opt
+from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
@@ -181,6 +182,9 @@ def _with_roc(metrics: str | None, explicit: bool) -> str:
     wanted = metrics or ("rmse,ndcg,map" if explicit else "ndcg,map")
     there = "auc_global" in wanted or "auc_catalogue" in wanted
     return wanted if there else f"{wanted},{'auc_global' if explicit else 'auc_catalogue'}"
+
+
+app.command(epilog=tuning.EXAMPLE)(tuning.tune)
 
 
 @app.command(epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`")

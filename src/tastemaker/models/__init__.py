@@ -18,6 +18,8 @@ _CLASSES = {
     "pure_svd": "tastemaker.models.pure_svd:PureSVD",
     "graph_filter": "tastemaker.models.graph_filter:GraphFilter",
     "mf": "tastemaker.models.matrix_factorization:MatrixFactorization",
+    "bpr": "tastemaker.models.bpr:BPR",
+    "blend": "tastemaker.models.blend:Blend",
 }
 
 

@@ -3,7 +3,8 @@
 DIR/CURRENT                     the name of the current version and the digest of its bundle.json
 DIR/v0001/bundle.json           format, versions, what the catalogue means, every file with its size and digest
 DIR/v0001/catalogue/*.arrow     one vocabulary, one table of seen items
-DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, fields), state.safetensors, tables
+DIR/v0001/models/NAME/          model.json (registered name, hyper-parameters, fields), state.safetensors, tables; of a
+                                model made of others a folder for each of them, and all share the one catalogue
 """
 
 import dataclasses
@@ -225,6 +226,11 @@ def _save_model(model: Recommender[Any], folder: Path) -> None:
         elif isinstance(value, pl.DataFrame):
             kinds[field.name] = "table"
             write_arrow(folder / f"{field.name}.arrow", value)
+        elif isinstance(value, Mapping) and all(isinstance(m, Recommender) for m in value.values()):
+            kinds[field.name] = "models"
+            plain[field.name] = list(value)
+            for name, member in value.items():
+                _save_model(member, folder / field.name / name)
         else:
             kinds[field.name] = "plain"
             plain[field.name] = value
@@ -245,6 +251,9 @@ def _load_model(folder: Path, catalogue: Catalogue) -> Recommender[Any]:
             values[name] = History(*(arrays[f"{name}.{c}"] for c in _COLUMNS))
         elif what == "table":
             values[name] = read_arrow(folder / f"{name}.arrow")
+        elif what == "models":
+            members = facts["plain"][name]
+            values[name] = {m: _load_model(folder / name / m, catalogue) for m in members}
         else:
             values[name] = facts["plain"][name]
     model: Recommender[Any] = kind(**facts["parameters"])

@@ -10,6 +10,7 @@ void bind_sgd(nb::module_&);
 void bind_ridge(nb::module_&);
 void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
+void bind_bpr(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -34,4 +35,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_ridge(m);
   bind_linear(m);
   bind_slim(m);
+  bind_bpr(m);
 }

@@ -7,34 +7,14 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
-#include <cstring>
 #include <iterator>
 #include <vector>
 
+#include "lanes.hpp"
 #include "parallel.hpp"
 
 namespace tastemaker {
 namespace {
-
-constexpr int64_t LANES = 16;
-typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
-
-Lanes load(const float* from) {
-  Lanes lanes;
-  std::memcpy(&lanes, from, sizeof lanes);
-  return lanes;
-}
-
-void store(float* to, Lanes lanes) { std::memcpy(to, &lanes, sizeof lanes); }
-
-float sum(Lanes lanes) {
-  float part[LANES];
-  store(part, lanes);
-  for (int64_t width = LANES / 2; width > 0; width /= 2) {
-    for (int64_t l = 0; l < width; ++l) part[l] += part[l + width];
-  }
-  return part[0];
-}
 
 struct Ratings {
   const int32_t *user, *item;

@@ -1,0 +1,140 @@
+"""Where to look for good hyper-parameters: a range or a choice for each, by model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.errors import TastemakerError
+from tastemaker.models.base import Recommender
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+__all__ = ["Choice", "Range", "Space", "space_of", "with_settings"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, whole ones if both are; ``log``: evenly by ratio instead of by difference."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def suggest(self, trial: "Trial", name: str) -> float:
+        """A number for the trial."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of ``options``."""
+
+    options: tuple[Any, ...]
+
+    def suggest(self, trial: "Trial", name: str) -> Any:
+        """An option for the trial."""
+        return trial.suggest_categorical(name, self.options)
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.options
+
+
+Space = Mapping[str, Range | Choice]
+"""By hyper-parameter; ``weights.mf`` is the entry ``mf`` of the hyper-parameter ``weights``."""
+
+# What these names mean in every model that has them.
+_COMMON: dict[str, Range | Choice] = {
+    "factors": Range(16, 256, log=True),
+    "epochs": Range(5, 60, log=True),
+    "learning_rate": Range(0.003, 0.3, log=True),
+    "regularization": Range(0.0003, 0.3, log=True),
+    "neighbors": Range(5, 500, log=True),
+    "min_support": Range(1, 10),
+}
+
+# What differs, and what only one model has.
+_OWN: dict[str, dict[str, Range | Choice]] = {
+    "popularity": {"by": Choice(("count", "bayesian"))},
+    "content": {
+        "factors": Range(16, 256, log=True),
+        "text": Choice(("tfidf", "lsa")),
+        "center": Choice(("user", "scale")),
+        "half_life_days": Choice((None, 7.0, 30.0, 90.0, 365.0)),
+    },
+    "user_knn": {
+        "similarity": Choice(("cosine", "pearson", "jaccard")),
+        "aggregation": Choice(("weighted", "centred")),
+        "min_support": Range(1, 5),
+    },
+    "item_knn": {"similarity": Choice(("cosine", "jaccard", "bm25"))},
+    "mf": {"learning_rate": Range(0.003, 0.1, log=True), "regularization": Range(0.005, 0.3, log=True)},
+    "bpr": {
+        "epochs": Range(10, 200, log=True),
+        "learning_rate": Range(0.01, 0.5, log=True),
+        "regularization": Range(0.0001, 0.1, log=True),
+        "negatives": Choice(("uniform", "popularity")),
+    },
+    "als": {
+        "regularization": Range(0.0001, 0.1, log=True),
+        "unobserved_weight": Range(0.003, 1.0, log=True),
+        "epochs": Range(5, 30),
+    },
+    "ease": {"regularization": Range(5.0, 5000.0, log=True)},
+    "slim": {"l1": Range(0.01, 10.0, log=True), "l2": Range(1.0, 500.0, log=True)},
+    "graph_filter": {"factors": Range(32, 1024, log=True), "low_pass": Range(0.0, 1.0)},
+    "blend": {"normalize": Choice(("z-score", "min-max", "rank"))},
+}
+
+
+def space_of(model: Recommender[Any]) -> Space:
+    """The default ranges of a model's hyper-parameters.
+
+    Raises:
+        TastemakerError: if it has none to tune.
+
+    >>> from tastemaker import ItemKNN
+    >>> list(space_of(ItemKNN()))
+    ['neighbors', 'min_support', 'similarity']
+    """
+    parameters = model.parameters()
+    space = {name: where for name, where in _COMMON.items() if name in parameters}
+    space |= _OWN.get(model.name, {})
+    if model.name == "blend":
+        space |= {f"weights.{member}": Range(0.03, 3.0, log=True) for member in parameters["models"]}
+    if not space:
+        raise TastemakerError(f"{model.name} has no hyper-parameters to tune")
+    return space
+
+
+def with_settings(model: Recommender[Any], settings: Mapping[str, Any]) -> Recommender[Any]:
+    """A copy of the model, not fitted, with these hyper-parameters, named as in a :data:`Space`."""
+    return replace(model, **parameters_of(model, settings))
+
+
+def parameters_of(model: Recommender[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as arguments of the model: ``{"weights.mf": 2}`` is an entry of the model's weights."""
+    arguments: dict[str, Any] = {}
+    for name, value in settings.items():
+        field, dot, entry = name.partition(".")
+        if dot:
+            arguments[field] = {**arguments.get(field, model.parameters()[field]), entry: value}
+        else:
+            arguments[name] = value
+    return arguments
+
+
+def current_settings(model: Recommender[Any], space: Space) -> dict[str, Any]:
+    """The model's own settings as far as they lie in the space."""
+    parameters, found = model.parameters(), {}
+    for name, where in space.items():
+        field, dot, entry = name.partition(".")
+        value = parameters[field][entry] if dot else parameters[field]
+        if value in where:
+            found[name] = value
+    return found
