@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tastemaker.models.content import ContentBased
     from tastemaker.models.ease import EASE
     from tastemaker.models.graph_filter import GraphFilter
+    from tastemaker.models.implicit_als import ImplicitALS
     from tastemaker.models.item_knn import ItemKNN
     from tastemaker.models.matrix_factorization import MatrixFactorization
     from tastemaker.models.popularity import Popularity
@@ -49,6 +50,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "GraphFilter",
+    "ImplicitALS",
     "ItemKNN",
     "MatrixFactorization",
     "MissingExtraError",
@@ -74,6 +76,7 @@ _LAZY = {
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
     "GraphFilter": "tastemaker.models.graph_filter",
+    "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "Popularity": "tastemaker.models.popularity",

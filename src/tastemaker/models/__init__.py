@@ -17,6 +17,7 @@ _CLASSES = {
     "slim": "tastemaker.models.slim:SLIM",
     "pure_svd": "tastemaker.models.pure_svd:PureSVD",
     "graph_filter": "tastemaker.models.graph_filter:GraphFilter",
+    "als": "tastemaker.models.implicit_als:ImplicitALS",
     "mf": "tastemaker.models.matrix_factorization:MatrixFactorization",
     "bpr": "tastemaker.models.bpr:BPR",
     "blend": "tastemaker.models.blend:Blend",

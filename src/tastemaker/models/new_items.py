@@ -12,7 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
 from tastemaker.data.vocabulary import Vocabulary
 
-__all__ = ["with_new_items"]
+__all__ = ["with_new_items", "with_rows"]
 
 
 def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, History]:
@@ -50,7 +50,7 @@ def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, Hist
     larger = replace(
         catalogue,
         items=items,
-        item_features=_with_rows(catalogue.item_features, data.item_features, added),
+        item_features=with_rows(catalogue.item_features, data.item_features, added),
         history=history,
         fingerprint=hashlib.sha256(f"{catalogue.fingerprint}+{data.fingerprint}".encode()).hexdigest(),
     )
@@ -64,7 +64,7 @@ def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, Hist
     return larger, by_item
 
 
-def _with_rows(old: pl.DataFrame, more: pl.DataFrame, rows: NDArray[np.integer]) -> pl.DataFrame:
+def with_rows(old: pl.DataFrame, more: pl.DataFrame, rows: NDArray[np.integer]) -> pl.DataFrame:
     """The feature table with rows added: the columns and types of the old one, null where the new one has no such column."""
     if not old.width:
         return old

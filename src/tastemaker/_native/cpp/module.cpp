@@ -11,6 +11,7 @@ void bind_ridge(nb::module_&);
 void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
 void bind_bpr(nb::module_&);
+void bind_als(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -36,4 +37,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_linear(m);
   bind_slim(m);
   bind_bpr(m);
+  bind_als(m);
 }
