@@ -41,7 +41,8 @@ def run(data_name: str, folder: Path, seed: int, console: Console) -> None:
     typer.echo(str(found))
 
     best = _best_personal(found)
-    fitted = {name: model_class(name)().fit(data) for name in names()}
+    wanted = names() if world else [best, "content"]
+    fitted = {name: model_class(name)().fit(data) for name in wanted}
     if world:
         _print_truth(fitted, world.preferences_of(data), console)
     model, content = fitted[best], fitted["content"]
