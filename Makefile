@@ -37,16 +37,16 @@ lint: $(VENV)/ready ## ruff and mypy --strict
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-.venv-peers/ready: benchmarks/peers.txt
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers.txt
+.venv-%/ready: benchmarks/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
 	@touch $@
 
-peers: .venv-peers/ready ## set up .venv-peers with what the benchmarks compare with
+peers: .venv-peers/ready .venv-peers-irspack/ready ## set up .venv-peers with what the benchmarks compare with
 
 bench: $(VENV)/ready peers ## run benchmarks/$(BENCH).py (BENCH=ratings, ...)
 	@test -f "benchmarks/$(BENCH).py" || { echo "BENCH must be the name of a file in benchmarks/, e.g. make bench BENCH=ratings"; exit 2; }
 	$(PY) benchmarks/$(BENCH).py $(ARGS)
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .venv-peers build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-peers-irspack build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,279 @@
+"""Implicit feedback side by side with implicit and irspack: ALS, BPR, ItemKNN, and lists for all users.
+
+    make bench BENCH=implicit_feedback ARGS="als bpr itemknn recommend --scale 0.1"
+
+Sections are chosen by name, all by default; --scale makes the data smaller for a quick try; --write puts the tables into
+docs/benchmarks.md. README.md here says what is measured. Exit code 1: a target is missed.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ratings import machine
+from side_by_side import FIGURES, HERE, THREADS, Bench, Job, Section
+from tastemaker import _native
+
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+INTRODUCTION = """# Benchmarks
+
+Written by `make bench BENCH=implicit_feedback ARGS=--write`. [benchmarks/README.md](../benchmarks/README.md) says what is
+measured and how. Compare the ratios, not the seconds.
+"""
+
+SWEEPS = 5
+SAME_LOSS = 1.001  # times the peer's objective still counts as equal
+ALS_TARGETS = {64: 5.0, 128: 4.0, 256: 3.0}  # times as fast as implicit
+IRSPACK_TARGET = 2.5  # times as fast as irspack's best solver
+LONG, CLOSE = 30, 1.001  # sweeps to converge; how near to the lowest objective is there
+BPR_EPOCHS, BPR_TARGET = 10, 2.0
+BPR_RATES = (0.01, 0.05)  # implicit's: its default, and the mean of ours
+KNN, KNN_TARGET = 50, 4.0
+K, RECOMMEND_TARGET, CALLERS_TARGET = 10, 1.8, 1.5
+
+
+def als(bench: Bench) -> Section:
+    section = Section("ALS")
+    section.say(
+        f"Seconds per sweep over users and items, the median of {SWEEPS}; *fit* is all {SWEEPS}, with what comes before and our "
+        "last half-sweep, which is exact; *x implicit* is how many times as fast each is. The objective at the end is computed "
+        "from the factors of each by one function."
+    )
+    for factors in ALS_TARGETS:
+        compare_als(bench, section, factors)
+    converge(bench, section)
+    return section
+
+
+def als_job(library: str, solver: str, factors: int, **more: Any) -> Job:
+    task = {"job": "als", "solver": solver, "factors": factors, "epochs": SWEEPS, **more}
+    return Job(library, {"IALSPP": "iALS++"}.get(solver, solver.lower()), task)
+
+
+def compare_als(bench: Bench, section: Section, factors: int) -> None:
+    ours = [als_job("tastemaker", solver, factors) for solver in ("cg", "cholesky", "subspace")]
+    implicit = als_job("implicit", "CG", factors)
+    irspack = [als_job("irspack", solver, factors) for solver in ("CG", "CHOLESKY", "IALSPP")]
+    jobs = [*ours, implicit, *irspack]
+    bench.run_all(jobs)
+    section.table(
+        [f"{factors} factors", *FIGURES, "x implicit", "fit, s", "x implicit", "objective"],
+        (
+            [
+                job.name,
+                *job.figures(),
+                f"{implicit.seconds / job.seconds:.2f}",
+                f"{job.whole:.2f}",
+                f"{implicit.whole / job.whole:.2f}",
+                f"{job.first['values'][-1]:,.0f}",
+            ]
+            for job in jobs
+        ),
+    )
+    default, best = ours[0], min(irspack, key=lambda job: job.seconds)
+    for peer, target in ((implicit, ALS_TARGETS[factors]), (best, IRSPACK_TARGET)):
+        loss = default.first["values"][-1] / peer.first["values"][-1]
+        section.target(
+            f"our default, {default.label}, against {peer.name}",
+            peer.seconds / default.seconds,
+            target,
+            loss <= SAME_LOSS,
+            f"objective {loss:.5f} times its",
+        )
+    section.lines.append("")
+
+
+def converge(bench: Bench, section: Section) -> None:
+    """Time to come close to the lowest objective that any of them reaches."""
+    jobs = [
+        als_job(library, "cg" if library == "tastemaker" else "CG", 64, epochs=LONG, trace=True)
+        for library in ("tastemaker", "implicit", "irspack")
+    ]
+    for job in jobs:
+        bench.run(job, judge=True)
+    *_, last, judged = jobs[0].first["values"]
+    if abs(last / judged - 1) > 1e-4:
+        sys.exit(f"our loss after the last epoch is {last}, the objective from the factors {judged}")
+    lowest = min(value for job in jobs for value in job.first["values"])
+    rows = []
+    for job in jobs:
+        near = np.flatnonzero(np.array(job.first["values"][:LONG]) <= CLOSE * lowest)
+        when = f"{sum(job.first['laps'][: near[0] + 1]):.2f}" if len(near) else "not reached"
+        rows.append([job.name, when, str(near[0] + 1) if len(near) else f"> {LONG}", f"{job.whole:.2f}"])
+    section.say(
+        f"To within 0.1 % of the lowest objective that any of the three has in {LONG} sweeps, {lowest:,.0f}, 64 factors, one run:"
+    )
+    section.table(["", "s", "sweeps", f"all {LONG}, s"], rows)
+
+
+def bpr(bench: Bench) -> Section:
+    section = Section("BPR")
+    task = {"job": "bpr", "factors": 64, "epochs": BPR_EPOCHS}
+    peers = [Job("implicit", f"rate {rate:g}", {**task, "learning_rate": rate}) for rate in BPR_RATES]
+    ours = [
+        Job("tastemaker", f"{negatives} negatives", {**task, "negatives": negatives})
+        for negatives in ("uniform", "popularity")
+    ]
+    bench.run_all([*ours, *peers])
+    fastest, best = min(peers, key=lambda job: job.seconds), max(job.first["auc"] for job in peers)
+    section.say(f"Seconds per epoch, 64 factors; AUC of one held-out pair a user after {BPR_EPOCHS} epochs.")
+    section.table(
+        ["", *FIGURES, "fit, s", "AUC"],
+        (
+            [job.name, *job.figures(), f"{job.whole:.2f}", f"{job.first['auc']:.4f}"]
+            for job in [*ours, *peers]
+        ),
+    )
+    for job in ours:
+        section.target(
+            f"{job.label}, against implicit",
+            fastest.seconds / job.seconds,
+            BPR_TARGET,
+            job.first["auc"] >= best,
+            f"AUC {job.first['auc']:.4f}, its best {best:.4f}",
+        )
+    return section
+
+
+def itemknn(bench: Bench) -> Section:
+    section = Section("ItemKNN")
+    jobs = [
+        Job(library, "", {"job": "itemknn", "neighbors": KNN, "out": str(bench.folder / f"{library}.npz")})
+        for library in ("tastemaker", "implicit")
+    ]
+    bench.run_all(jobs)
+    section.say(f"Fit with cosine and {KNN} neighbors an item.")
+    section.table(["", *FIGURES], ([job.name, *job.figures()] for job in jobs))
+    ours, peer = jobs
+    shared, furthest = same_neighbors(*(Path(job.task["out"]) for job in jobs))
+    section.target(
+        "against implicit",
+        peer.seconds / ours.seconds,
+        KNN_TARGET,
+        shared == 1 and furthest < 1e-5,
+        f"the same neighbors for {shared:.2%} of the items, ties aside, similarities at most {furthest:.0e} apart",
+    )
+    return section
+
+
+def same_neighbors(ours: Path, peer: Path) -> tuple[float, float]:
+    """The share of items with the same neighbors, and how far their sorted similarities are apart at most.
+
+    Of neighbors as similar as the last one (to 1e-6) either list may have any.
+    """
+    with np.load(ours) as us, np.load(peer) as them:
+        items, codes, values = us["items"], us["codes"], us["values"]
+        indptr, indices, data = them["indptr"], them["indices"], them["values"]
+    same, furthest = 0, 0.0
+    for at, item in enumerate(items):
+        theirs, their_codes = (part[indptr[item] : indptr[item + 1]] for part in (data, indices))
+        best = np.argsort(-theirs)[: codes.shape[1]]
+        found = values[at] > 0
+        edge = theirs[best[-1]] + 1e-6 if len(best) == codes.shape[1] else 0.0
+        sure = set(codes[at][found & (values[at] > edge)]) ^ set(their_codes[best][theirs[best] > edge])
+        same += not sure and found.sum() == len(best)
+        if found.sum() == len(best):
+            furthest = max(furthest, float(np.abs(values[at][found] - theirs[best]).max(initial=0)))
+    return same / len(items), furthest
+
+
+def recommend(bench: Bench) -> Section:
+    section = Section("Lists for all users")
+    saved = {"model": str(bench.folder / "als"), "factors_file": str(bench.folder / "factors.npz")}
+    bench.run(Job("tastemaker", "", {"job": "factors", "solver": "cg", "factors": 64, "epochs": 2, **saved}))
+    jobs = [
+        Job(library, "", {"job": "recommend", "k": K, "out": str(bench.folder / f"{library}.npy"), **saved})
+        for library in ("tastemaker", "implicit")
+    ]
+    callers = Job("tastemaker", "two callers", {"job": "two_callers", "k": K, **saved})
+    bench.run_all([*jobs, callers])
+    section.say(f"`recommend` of {K} unseen items for every user, from the same 64 factors.")
+    section.table(["", *FIGURES], ([job.name, *job.figures()] for job in jobs))
+    ours, peer = jobs
+    same = same_lists(*(np.load(job.task["out"]) for job in jobs))
+    section.target(
+        "against implicit",
+        peer.seconds / ours.seconds,
+        RECOMMEND_TARGET,
+        same >= 0.99,
+        f"the same items for {same:.2%} of the users (two scores may be closer than single precision can tell)",
+    )
+    one, two = np.median([report["laps"] for report in callers.reports], axis=0)
+    section.target(
+        f"two Python threads, a kernel thread each ({two:.2f} s), against one after the other ({one:.2f} s)",
+        one / two,
+        CALLERS_TARGET,
+    )
+    return section
+
+
+def same_lists(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:
+    """The share of users, of those who have interactions, with the same items."""
+    known = ours[:, 0] >= 0
+    theirs = theirs[: len(ours)]  # users after the last that has interactions have no list of ours
+    return float(np.mean((np.sort(ours[known], axis=1) == np.sort(theirs[known], axis=1)).all(axis=1)))
+
+
+SECTIONS: dict[str, Callable[[Bench], Section]] = {
+    "als": als,
+    "bpr": bpr,
+    "itemknn": itemknn,
+    "recommend": recommend,
+}
+
+
+def circumstances(bench: Bench) -> str:
+    """What was measured, where and with what; one paragraph."""
+    with np.load(bench.data) as data:
+        (users, items), pairs = data["shape"], len(data["indices"])
+    versions = ", ".join(f"{library} {version}" for library, version in sorted(bench.versions.items()))
+    return (
+        f"{users:,} users, {items:,} items, {pairs:,} pairs (`synthetic.py`, seed 0); {THREADS} threads, our kernels "
+        f"{_native.isa()}; {versions}; {machine()}; {date.today():%d %B %Y}."
+    )
+
+
+def write(sections: list[Section]) -> None:
+    """Put the sections into the page, in the place of those with the same titles; others stay."""
+    parts = PAGE.read_text().split("\n## ")[1:] if PAGE.exists() else []
+    page = {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in parts}
+    page |= {section.title: section.markdown() for section in sections}
+    PAGE.write_text("\n".join([INTRODUCTION, *page.values()]))
+
+
+def main() -> bool:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; all by default"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the users and pairs")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(HERE.parent)}")
+    args = parser.parse_args()
+    if unknown := set(args.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    _native.set_threads(THREADS)
+    done = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), args.scale, args.rounds)
+        for name in args.sections or SECTIONS:
+            section = SECTIONS[name](bench)
+            section.lines[:0] = [circumstances(bench), ""]
+            print(section.markdown(), flush=True)
+            done.append(section)
+    if args.write:
+        write(done)
+    return all(section.met for section in done)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

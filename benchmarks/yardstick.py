@@ -1,0 +1,100 @@
+"""What every library of implicit_feedback.py is measured with: the data, the objective, the AUC, the memory, the clock.
+
+Imported by the scripts that run in the libraries' own environments, so it needs NumPy and SciPy alone.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+# The objective of Hu, Koren and Volinsky (2008), up to a constant factor: what was taken counts 1 + UNOBSERVED and pulls towards
+# 1, everything else counts UNOBSERVED and pulls towards 0; L2 is the same for all rows, as implicit has no other.
+UNOBSERVED = 0.1
+L2 = 1.0
+
+_BLOCK = 1 << 16  # pairs at a time
+
+
+def load(path: str) -> csr_matrix:
+    """The training pairs, float32 ones."""
+    with np.load(path) as data:
+        indices = data["indices"]
+        parts = (np.ones(len(indices), np.float32), indices, data["indptr"])
+        return csr_matrix(parts, shape=tuple(data["shape"]))
+
+
+def objective(matrix: csr_matrix, users: NDArray[Any], items: NDArray[Any]) -> float:
+    """The objective above, in double precision, in blocks of pairs."""
+    x, y = users.astype(np.float64), items.astype(np.float64)
+    everywhere = UNOBSERVED * float(np.sum((x.T @ x) * (y.T @ y)))
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    total = 0.0
+    for start in range(0, len(row), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        score = np.einsum("nf,nf->n", x[row[part]], y[matrix.indices[part]])
+        total += float(np.sum((1 + UNOBSERVED) * (score - 1) ** 2 - UNOBSERVED * score**2))
+    return total + everywhere + L2 * float(np.sum(x**2) + np.sum(y**2))
+
+
+def auc(path: str, matrix: csr_matrix, users: NDArray[Any], items: NDArray[Any]) -> float:
+    """How likely a held-out item scores above an item that its user did not take; the mean over users, ties half."""
+    with np.load(path) as data:
+        held_user, held_item = data["held_user"], data["held_item"]
+    areas = []
+    for user, item in zip(held_user, held_item, strict=True):
+        scores = items @ users[user]
+        others = np.ones(len(scores), bool)
+        others[matrix.indices[matrix.indptr[user] : matrix.indptr[user + 1]]] = False
+        others[item] = False
+        rest, own = scores[others], scores[item]
+        areas.append(np.mean(rest < own) + np.mean(rest == own) / 2)
+    return float(np.mean(areas))
+
+
+def peak_mb() -> float:
+    """Most memory this process has held so far, in MB (10^6 bytes)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike ru_maxrss it does not count what the parent held before this program began
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+class Laps:
+    """Seconds between calls. What a call itself takes, the ``pause``, is not counted."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._start = time.perf_counter()
+
+    def __call__(self, pause: Callable[[], object] | None = None) -> None:
+        self.seconds.append(time.perf_counter() - self._start)
+        if pause:
+            pause()
+        self._start = time.perf_counter()
+
+
+def timed(job: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds, and what the job returns."""
+    start = time.perf_counter()
+    outcome = job()
+    return time.perf_counter() - start, outcome
+
+
+def serve(library: str, jobs: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """Do the one job of the command line, ``{"job": name, "data": path, "threads": n, ...}``, and print a report as JSON."""
+    task = json.loads(sys.argv[1])
+    report = jobs[task["job"]](task)
+    report["version"] = version(library)
+    report["numpy"] = np.__version__
+    print(json.dumps(report))
