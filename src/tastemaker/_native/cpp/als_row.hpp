@@ -6,7 +6,7 @@
 //
 //     minimize |x|^2 + |Z x - c|^2,    z_k = sqrt(w_k) * fixed_k / sqrt(spectrum + penalty),    c_k = (w_k + offset) / sqrt(w_k),
 //
-// with one row of Z for each interaction: no step has to touch a factors x factors matrix, and conjugate gradients converge in few.
+// with one row of Z for each interaction: no step has to touch a factors x factors matrix, and conjugate gradients converge in few. They take the fixed factors from where they lie.
 #pragma once
 
 #include <cstring>
@@ -33,28 +33,29 @@ struct Entries {
   int64_t readable;  // how many there are from here to the end of all rows
 };
 
-// For R rows of Z: out += Z' respond(Z p), where respond takes and gives the R products.
-template <int64_t W, int R, class Respond>
-[[gnu::always_inline]] inline void pass_rows(const float* z, const float* p, float* out, Respond&& respond) {
-  Vector partial[R] = {};
+constexpr int64_t kGroup = kLanes;  // rows that are taken together
+using Rows = const float* [kGroup];  // wherever they lie
+
+// The inner products of the rows with p.
+template <int64_t W>
+[[gnu::always_inline]] inline void inner_products(const Rows& rows, const float* p, float* products) {
+  Vector partial[kGroup] = {};
   for (int64_t a = 0; a < W; a += kLanes) {
     const Vector part = load(p + a);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) partial[r] += load(z + r * W + a) * part;
+    for (int64_t r = 0; r < kGroup; ++r) partial[r] += load(rows[r] + a) * part;
   }
-  float products[R];
-  if constexpr (R == kLanes) {
-    store(products, lane_sums(partial));
-  } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) products[r] = lane_sum(partial[r]);
-  }
-  respond(products);
+  store(products, lane_sums(partial));
+}
+
+// sum += the rows, each times its coefficient.
+template <int64_t W>
+[[gnu::always_inline]] inline void add_rows(const Rows& rows, const float* coefficients, float* sum) {
   for (int64_t a = 0; a < W; a += kLanes) {
-    Vector sum = load(out + a);
+    Vector part = load(sum + a);
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sum += load(z + r * W + a) * products[r];
-    store(out + a, sum);
+    for (int64_t r = 0; r < kGroup; ++r) part += load(rows[r] + a) * coefficients[r];
+    store(sum + a, part);
   }
 }
 
@@ -68,22 +69,25 @@ class RowSolver {
   // Improve x, or solve for it exactly; the row's part of the loss afterwards. penalty: to become the factor of |x|^2.
   double solve(Entries row, float* x, double& penalty) {
     row_ = row;
-    gathered_ = false;
     penalty = whiten();
     for (int64_t a = 0; a < W; ++a) x_[a] = x[a] * root_[a];
-    double loss;
-    if (solver_ == Solver::kConjugateGradient) loss = conjugate_gradient();
-    else if (solver_ == Solver::kSubspace && row.count <= kMost) loss = subspace();
-    else loss = row.count < W ? dual() : primal();
+    const double loss = improve();
     for (int64_t a = 0; a < W; ++a) x[a] = x_[a] * scale_[a];
     return loss + constant_;
   }
 
  private:
-  static constexpr int64_t kGroup = kLanes, kTail = 4;
+  static constexpr int64_t kGathered = 128;  // rows of Z that are added to the equations at once
+  alignas(64) static constexpr float kZeros[W] = {};
   static constexpr int64_t kMost = (int64_t(1) << 21) / W / 64 * 64;  // rows of Z held at once: 8 MiB
   static constexpr int64_t kBlock = std::min<int64_t>(W, 64);          // factors that subspace descent solves together
   static constexpr int64_t kAhead = W <= 64 ? 16 : 8;  // how far ahead to fetch rows: into the next row of the matrix, too
+
+  double improve() {
+    if (solver_ == Solver::kConjugateGradient) return conjugate_gradient();
+    if (solver_ == Solver::kSubspace && row_.count <= kMost) return subspace();
+    return row_.count < W ? dual() : primal();
+  }
 
   // Set the scales of the factors, and what |Zx - c|^2 has more than the loss; the penalty.
   double whiten() {
@@ -109,23 +113,19 @@ class RowSolver {
     return sum;
   }
 
-  // Rows [first, first + count) of Z and c, at `to` of the scratch; rows up to a multiple of kTail are zero.
-  void gather(int64_t first, int64_t count, int64_t to) {
-    float* const c = &targets_[to];
-    float* const root = &roots_[to];
-    for (int64_t k = 0; k < count; ++k) {
-      root[k] = std::sqrt(row_.weights[first + k]);
-      c[k] = (row_.weights[first + k] + offset_) / root[k];
+  // Rows [first, first + count) of Z, and c.
+  void gather(int64_t first, int64_t count) {
+    if (int64_t(targets_.size()) < count) {
+      z_.resize(count * W);
+      targets_.resize(count);
     }
-    float* z = &z_[to * W];
+    float* z = z_.data();
     for (int64_t k = 0; k < count; ++k, z += W) {
       if (first + k + kAhead < row_.readable) prefetch(row_.indices[first + k + kAhead]);
+      const float root = std::sqrt(row_.weights[first + k]);
+      targets_[k] = (row_.weights[first + k] + offset_) / root;
       const float* const from = fixed_.factors + row_.indices[first + k] * W;
-      for (int64_t a = 0; a < W; a += kLanes) store(z + a, load(from + a) * load(scale_ + a) * root[k]);
-    }
-    for (int64_t k = count; k % kTail; ++k, z += W) {
-      std::memset(z, 0, sizeof(float) * W);
-      c[k] = 0;
+      for (int64_t a = 0; a < W; a += kLanes) store(z + a, load(from + a) * load(scale_ + a) * root);
     }
   }
 
@@ -134,54 +134,42 @@ class RowSolver {
     for (int64_t byte = 0; byte < int64_t(sizeof(float)) * W; byte += 64) __builtin_prefetch(line + byte);
   }
 
-  void make_room(int64_t rows) {
-    if (int64_t(targets_.size()) < rows + kTail) {
-      z_.resize((rows + kTail) * W);
-      targets_.resize(rows + kTail);
-      roots_.resize(rows + kTail);
-    }
-  }
-
-  // Call visit(rows of Z, their number, where their targets are), Group rows at a time. A row of the matrix that fits is gathered on
-  // the first visit and kept; a longer one is gathered again each time, in a scratch of one group.
-  template <int64_t Group, class Visit>
-  [[gnu::always_inline]] void for_groups(Visit&& visit) {
-    const bool keep = row_.count <= kMost;
-    make_room(keep ? row_.count : Group);
-    for (int64_t k = 0; k < row_.count; k += Group) {
-      const int64_t count = std::min(Group, row_.count - k), at = keep ? k : 0;
-      if (!gathered_) gather(k, count, at);
-      visit(z_.data() + at * W, count, at);
-    }
-    gathered_ = keep;
-  }
-
-  void gather_all() {
-    make_room(row_.count);
-    gather(0, row_.count, 0);
-    gathered_ = true;
-  }
-
-  // out += Z' respond(Z p), where respond(products, targets, number) changes the products in place.
-  template <class Respond>
+  // Nothing is gathered for a pass: rows that were just read are near, wherever they lie. The products of the fixed factors with
+  // scale * p go to respond(products, weights, number), which turns them into coefficients; out = scale * (the factors by those).
+  template <bool Sum, class Respond>
   void pass(const float* p, float* out, Respond&& respond) {
-    for_groups<kGroup>([&](const float* z, int64_t count, int64_t at) {
-      if (count == kGroup) {
-        pass_rows<W, kGroup>(z, p, out, [&](float* t) { respond(t, &targets_[at], kGroup); });
-        return;
-      }
-      for (int64_t k = 0; k < count; k += kTail)
-        pass_rows<W, kTail>(z + k * W, p, out, [&](float* t) { respond(t, &targets_[at + k], kTail); });
-    });
+    for (int64_t a = 0; a < W; ++a) scaled_[a] = p[a] * scale_[a];
+    std::fill(sum_, sum_ + W, 0.0f);
+    int64_t k = 0;
+    for (; k + kGroup <= row_.count; k += kGroup) some<Sum>(k, kGroup, respond);
+    if (k < row_.count) some<Sum>(k, row_.count - k, respond);
+    if constexpr (Sum)
+      for (int64_t a = 0; a < W; ++a) out[a] = sum_[a] * scale_[a];
+  }
+
+  template <bool Sum, class Respond>
+  [[gnu::always_inline]] void some(int64_t first, int64_t count, Respond&& respond) {
+    Rows rows;
+    float products[kGroup];
+    for (int64_t r = 0; r < kGroup; ++r) {
+      const int64_t k = first + r;
+      rows[r] = r < count ? fixed_.factors + row_.indices[k] * W : kZeros;
+      if (k + kAhead < row_.readable) prefetch(row_.indices[k + kAhead]);
+    }
+    inner_products<W>(rows, scaled_, products);
+    respond(products, row_.weights + first, count);
+    if constexpr (Sum) add_rows<W>(rows, products, sum_);
   }
 
   // residual_ = Z'(c - Z x) - x, which is half the way down the gradient; the loss at x.
   double descend_from_x() {
     double squares = 0;
-    std::fill(residual_, residual_ + W, 0.0f);
-    pass(x_, residual_, [&](float* t, const float* c, int64_t count) {
+    pass<true>(x_, residual_, [&](float* t, const float* w, int64_t count) {
       float sum = 0;
-      for (int64_t k = 0; k < count; ++k) sum += (t[k] = c[k] - t[k]) * t[k];
+      for (int64_t k = 0; k < count; ++k) {
+        t[k] = w[k] + offset_ - w[k] * t[k];
+        sum += t[k] * t[k] / w[k];
+      }
       squares += sum;
     });
     for (int64_t a = 0; a < W; ++a) residual_[a] -= x_[a];
@@ -192,24 +180,44 @@ class RowSolver {
     double loss = descend_from_x();
     float rest = dot(residual_, residual_, W);
     std::copy(residual_, residual_ + W, direction_);
-    for (int step = 0; step < steps_ && rest > kNothing; ++step) {
-      std::copy(direction_, direction_ + W, image_);
-      pass(direction_, image_, [](float*, const float*, int64_t) {});
-      const float length = rest / dot(direction_, image_, W), before = rest;
+    for (int left = steps_; left > 0 && rest > kNothing; --left) {
+      const bool last = left == 1;  // which needs no image of the direction, only its length
+      const float curvature = last ? image_of_direction<false>() : image_of_direction<true>();
+      const float length = rest / (curvature + dot(direction_, direction_, W)), before = rest;
       add_scaled(length, direction_, x_, W);
       loss -= double(length) * rest;
-      if (step + 1 == steps_) break;
-      add_scaled(-length, image_, residual_, W);
+      if (last) break;
+      for (int64_t a = 0; a < W; ++a) residual_[a] -= length * (image_[a] + direction_[a]);
       rest = dot(residual_, residual_, W);
       for (int64_t a = 0; a < W; ++a) direction_[a] = residual_[a] + rest / before * direction_[a];
     }
     return loss;
   }
 
+  // |Z direction_|^2; image_ = Z'Z direction_, if wanted.
+  template <bool Wanted>
+  float image_of_direction() {
+    double squares = 0;
+    pass<Wanted>(direction_, image_, [&](float* t, const float* w, int64_t count) {
+      float sum = 0;
+      for (int64_t k = 0; k < count; ++k) {
+        const float weighted = w[k] * t[k];
+        sum += weighted * t[k];
+        t[k] = weighted;
+      }
+      squares += sum;
+    });
+    return float(squares);
+  }
+
   // More interactions than factors: (I + Z'Z) x = Z'c, and once more for what rounding left.
   double primal() {
     equations_.reset(W);
-    for_groups<128>([&](const float* z, int64_t count, int64_t) { equations_.add(z, count, W); });
+    for (int64_t k = 0; k < row_.count; k += kGathered) {
+      const int64_t count = std::min(kGathered, row_.count - k);
+      gather(k, count);
+      equations_.add(z_.data(), count, W);
+    }
     equations_.factorize();
     std::fill(x_, x_ + W, 0.0f);
     for (int turn = 0; turn < 2; ++turn) {
@@ -223,7 +231,7 @@ class RowSolver {
   // Fewer: x = Z's with (I + ZZ') s = c, and once more for what rounding left.
   double dual() {
     const int64_t n = row_.count, width = padded(n);
-    gather_all();
+    gather(0, row_.count);
     transpose(n, width);
     equations_.reset(n);
     equations_.add(transposed_.data(), W, width);
@@ -250,7 +258,7 @@ class RowSolver {
 
   // iALS++: one block of factors after another, each solved exactly with the others as they are.
   double subspace() {
-    gather_all();
+    gather(0, row_.count);
     const int64_t n = row_.count;
     errors_.resize(n);
     for (int64_t k = 0; k < n; ++k) errors_[k] = targets_[k] - dot(&z_[k * W], x_, W);
@@ -278,10 +286,9 @@ class RowSolver {
   Solver solver_;
   int steps_;
   Entries row_{};
-  bool gathered_ = false;
   double constant_ = 0;
-  alignas(64) float root_[W], scale_[W], x_[W], residual_[W], direction_[W], image_[W];
-  Floats z_, targets_, roots_, transposed_, step_, errors_;
+  alignas(64) float root_[W], scale_[W], x_[W], residual_[W], direction_[W], image_[W], scaled_[W], sum_[W];
+  Floats z_, targets_, transposed_, step_, errors_;
   NormalEquations equations_;
 };
 
