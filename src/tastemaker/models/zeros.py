@@ -20,9 +20,12 @@ def with_zeros(data: Dataset, rng: np.random.Generator) -> Dataset:
     >>> with_zeros(data, np.random.default_rng(0)).to_frame(["value"]).tail(1).rows()  # all that bob has not had
     [('bob', 'jam', 0.0)]
     """
-    observed = data.user * np.int64(data.n_items) + data.item
-    drawn = data.user * np.int64(data.n_items) + rng.integers(0, data.n_items, len(data))
-    zeros = np.setdiff1d(drawn, observed)
+    user = data.user * np.int64(data.n_items)
+    observed = np.sort(user + data.item)
+    drawn = np.sort(user + rng.integers(0, data.n_items, len(data)))
+    # np.setdiff1d says the same, and takes a minute for ten million.
+    at = np.minimum(np.searchsorted(observed, drawn), len(observed) - 1)
+    zeros = drawn[(np.diff(drawn, prepend=-1) > 0) & (observed[at] != drawn)]
     n = len(zeros)
     return replace(
         data,
