@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 EXTRAS := plots,sql,tune,test,lint
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
+PEERS := peers peers-irspack peers-lenskit
 NATIVE := $(wildcard src/tastemaker/_native/cpp/*) CMakeLists.txt
 
 .PHONY: demo test lint bench install peers clean
@@ -42,11 +43,11 @@ lint: $(VENV)/ready ## ruff and mypy --strict
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
 	@touch $@
 
-peers: .venv-peers/ready .venv-peers-irspack/ready ## set up .venv-peers with what the benchmarks compare with
+peers: $(PEERS:%=.venv-%/ready) ## set up .venv-peers* with what the benchmarks compare with
 
 bench: $(VENV)/ready peers ## run benchmarks/$(BENCH).py (BENCH=ratings, ...)
 	@test -f "benchmarks/$(BENCH).py" || { echo "BENCH must be the name of a file in benchmarks/, e.g. make bench BENCH=ratings"; exit 2; }
 	$(PY) benchmarks/$(BENCH).py $(ARGS)
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .venv-peers .venv-peers-irspack build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS:%=.venv-%) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

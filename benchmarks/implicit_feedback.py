@@ -1,6 +1,7 @@
-"""Implicit feedback side by side with implicit and irspack: ALS, BPR, ItemKNN, and lists for all users.
+"""Implicit feedback side by side with implicit, irspack, LensKit and cornac: fits, lists for all users, new users, similar items
+and evaluation.
 
-    make bench BENCH=implicit_feedback ARGS="als bpr itemknn recommend --scale 0.1"
+    make bench BENCH=implicit_feedback ARGS="als bpr itemknn recommend foldin similar evaluate --scale 0.1"
 
 Sections are chosen by name, all by default; --scale makes the data smaller for a quick try; --write puts the tables into
 docs/benchmarks.md. README.md here says what is measured. Exit code 1: a target is missed.
@@ -10,23 +11,16 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ratings import machine
+from answering import evaluate, foldin, recommend, similar
+from page import PAGE, circumstances, write
 from side_by_side import FIGURES, HERE, THREADS, Bench, Job, Section
+from synthetic import generate
 from tastemaker import _native
-
-PAGE = HERE.parent / "docs" / "benchmarks.md"
-INTRODUCTION = """# Benchmarks
-
-Written by `make bench BENCH=implicit_feedback ARGS=--write`. [benchmarks/README.md](../benchmarks/README.md) says what is
-measured and how. Compare the ratios, not the seconds.
-"""
 
 SWEEPS = 5
 SAME_LOSS = 1.001  # times the peer's objective still counts as equal
@@ -36,7 +30,8 @@ LONG, CLOSE = 30, 1.001  # sweeps to converge; how near to the lowest objective 
 BPR_EPOCHS, BPR_TARGET = 10, 2.0
 BPR_RATES = (0.01, 0.05)  # implicit's: its default, and the mean of ours
 KNN, KNN_TARGET = 50, 4.0
-K, RECOMMEND_TARGET, CALLERS_TARGET = 10, 1.8, 1.5
+DENSE_LIMIT = 2.0  # GB of a matrix of all items by all items
+LENSKIT_FACTORS = (64, 128)  # with more it takes many minutes
 
 
 def als(bench: Bench) -> Section:
@@ -61,7 +56,8 @@ def compare_als(bench: Bench, section: Section, factors: int) -> None:
     ours = [als_job("tastemaker", solver, factors) for solver in ("cg", "cholesky", "subspace")]
     implicit = als_job("implicit", "CG", factors)
     irspack = [als_job("irspack", solver, factors) for solver in ("CG", "CHOLESKY", "IALSPP")]
-    jobs = [*ours, implicit, *irspack]
+    lenskit = [Job("lenskit", "cholesky", implicit.task)] if factors in LENSKIT_FACTORS else []
+    jobs = [*ours, implicit, *irspack, *lenskit]
     bench.run_all(jobs)
     section.table(
         [f"{factors} factors", *FIGURES, "x implicit", "fit, s", "x implicit", "objective"],
@@ -121,14 +117,15 @@ def bpr(bench: Bench) -> Section:
         Job("tastemaker", f"{negatives} negatives", {**task, "negatives": negatives})
         for negatives in ("uniform", "popularity")
     ]
-    bench.run_all([*ours, *peers])
+    cornac = Job("cornac", f"rate {BPR_RATES[-1]:g}", peers[-1].task)
+    bench.run_all([*ours, *peers, cornac])
     fastest, best = min(peers, key=lambda job: job.seconds), max(job.first["auc"] for job in peers)
     section.say(f"Seconds per epoch, 64 factors; AUC of one held-out pair a user after {BPR_EPOCHS} epochs.")
     section.table(
         ["", *FIGURES, "fit, s", "AUC"],
         (
             [job.name, *job.figures(), f"{job.whole:.2f}", f"{job.first['auc']:.4f}"]
-            for job in [*ours, *peers]
+            for job in [*ours, *peers, cornac]
         ),
     )
     for job in ours:
@@ -144,15 +141,22 @@ def bpr(bench: Bench) -> Section:
 
 def itemknn(bench: Bench) -> Section:
     section = Section("ItemKNN")
+    with np.load(bench.data) as data:
+        dense = int(data["shape"][1]) ** 2 * 8 / 1e9
+    libraries = ["tastemaker", "implicit", "lenskit", *(["cornac"] if dense < DENSE_LIMIT else [])]
     jobs = [
         Job(library, "", {"job": "itemknn", "neighbors": KNN, "out": str(bench.folder / f"{library}.npz")})
-        for library in ("tastemaker", "implicit")
+        for library in libraries
     ]
     bench.run_all(jobs)
     section.say(f"Fit with cosine and {KNN} neighbors an item.")
+    if "cornac" not in libraries:
+        section.say(
+            f"cornac is left out: it holds the similarities of all items as a dense matrix, {dense:.1f} GB here."
+        )
     section.table(["", *FIGURES], ([job.name, *job.figures()] for job in jobs))
-    ours, peer = jobs
-    shared, furthest = same_neighbors(*(Path(job.task["out"]) for job in jobs))
+    ours, peer, *others = jobs
+    shared, furthest = same_neighbors(*(Path(job.task["out"]) for job in jobs[:2]))
     section.target(
         "against implicit",
         peer.seconds / ours.seconds,
@@ -160,6 +164,8 @@ def itemknn(bench: Bench) -> Section:
         shared == 1 and furthest < 1e-5,
         f"the same neighbors for {shared:.2%} of the items, ties aside, similarities at most {furthest:.0e} apart",
     )
+    for other in others:
+        section.ratio(f"against {other.library}", other.seconds / ours.seconds)
     return section
 
 
@@ -184,68 +190,15 @@ def same_neighbors(ours: Path, peer: Path) -> tuple[float, float]:
     return same / len(items), furthest
 
 
-def recommend(bench: Bench) -> Section:
-    section = Section("Lists for all users")
-    saved = {"model": str(bench.folder / "als"), "factors_file": str(bench.folder / "factors.npz")}
-    bench.run(Job("tastemaker", "", {"job": "factors", "solver": "cg", "factors": 64, "epochs": 2, **saved}))
-    jobs = [
-        Job(library, "", {"job": "recommend", "k": K, "out": str(bench.folder / f"{library}.npy"), **saved})
-        for library in ("tastemaker", "implicit")
-    ]
-    callers = Job("tastemaker", "two callers", {"job": "two_callers", "k": K, **saved})
-    bench.run_all([*jobs, callers])
-    section.say(f"`recommend` of {K} unseen items for every user, from the same 64 factors.")
-    section.table(["", *FIGURES], ([job.name, *job.figures()] for job in jobs))
-    ours, peer = jobs
-    same = same_lists(*(np.load(job.task["out"]) for job in jobs))
-    section.target(
-        "against implicit",
-        peer.seconds / ours.seconds,
-        RECOMMEND_TARGET,
-        same >= 0.99,
-        f"the same items for {same:.2%} of the users (two scores may be closer than single precision can tell)",
-    )
-    one, two = np.median([report["laps"] for report in callers.reports], axis=0)
-    section.target(
-        f"two Python threads, a kernel thread each ({two:.2f} s), against one after the other ({one:.2f} s)",
-        one / two,
-        CALLERS_TARGET,
-    )
-    return section
-
-
-def same_lists(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> float:
-    """The share of users, of those who have interactions, with the same items."""
-    known = ours[:, 0] >= 0
-    theirs = theirs[: len(ours)]  # users after the last that has interactions have no list of ours
-    return float(np.mean((np.sort(ours[known], axis=1) == np.sort(theirs[known], axis=1)).all(axis=1)))
-
-
 SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "als": als,
     "bpr": bpr,
     "itemknn": itemknn,
     "recommend": recommend,
+    "foldin": foldin,
+    "similar": similar,
+    "evaluate": evaluate,
 }
-
-
-def circumstances(bench: Bench) -> str:
-    """What was measured, where and with what; one paragraph."""
-    with np.load(bench.data) as data:
-        (users, items), pairs = data["shape"], len(data["indices"])
-    versions = ", ".join(f"{library} {version}" for library, version in sorted(bench.versions.items()))
-    return (
-        f"{users:,} users, {items:,} items, {pairs:,} pairs (`synthetic.py`, seed 0); {THREADS} threads, our kernels "
-        f"{_native.isa()}; {versions}; {machine()}; {date.today():%d %B %Y}."
-    )
-
-
-def write(sections: list[Section]) -> None:
-    """Put the sections into the page, in the place of those with the same titles; others stay."""
-    parts = PAGE.read_text().split("\n## ")[1:] if PAGE.exists() else []
-    page = {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in parts}
-    page |= {section.title: section.markdown() for section in sections}
-    PAGE.write_text("\n".join([INTRODUCTION, *page.values()]))
 
 
 def main() -> bool:
@@ -264,7 +217,8 @@ def main() -> bool:
     _native.set_threads(THREADS)
     done = []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), args.scale, args.rounds)
+        bench = Bench(Path(folder), args.rounds)
+        generate(bench.data, args.scale)
         for name in args.sections or SECTIONS:
             section = SECTIONS[name](bench)
             section.lines[:0] = [circumstances(bench), ""]

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.evaluation import ranking_metrics_at_k
 from implicit.nearest_neighbours import CosineRecommender
 
-from yardstick import L2, UNOBSERVED, Laps, auc, load, objective, peak_mb, serve, timed
+from yardstick import L2, UNOBSERVED, Laps, active, auc, load, objective, peak_mb, serve, timed
 
 
 def als(task: dict[str, Any]) -> dict[str, Any]:
@@ -66,13 +67,23 @@ def itemknn(task: dict[str, Any]) -> dict[str, Any]:
     return {"laps": [seconds], "peak": peak}
 
 
-def recommend(task: dict[str, Any]) -> dict[str, Any]:
-    matrix = load(task["data"])
+def with_factors(task: dict[str, Any]) -> AlternatingLeastSquares:
+    """A model with factors that were fitted elsewhere, for the same loss."""
     with np.load(task["factors_file"]) as factors:
         users, items = factors["users"], factors["items"]
-    model = AlternatingLeastSquares(factors=users.shape[1], num_threads=task["threads"])
+    model = AlternatingLeastSquares(
+        factors=users.shape[1],
+        regularization=L2 / UNOBSERVED,
+        alpha=(1 + UNOBSERVED) / UNOBSERVED,
+        num_threads=task["threads"],
+    )
     model.user_factors, model.item_factors = users, items
-    everyone = np.arange(len(users))
+    return model
+
+
+def recommend(task: dict[str, Any]) -> dict[str, Any]:
+    matrix, model = load(task["data"]), with_factors(task)
+    everyone = np.arange(matrix.shape[0])
     seconds, (lists, _) = timed(lambda: model.recommend(everyone, matrix, N=task["k"]))
     peak = peak_mb()
     if task["judge"]:
@@ -80,5 +91,39 @@ def recommend(task: dict[str, Any]) -> dict[str, Any]:
     return {"laps": [seconds], "peak": peak}
 
 
+def foldin(task: dict[str, Any]) -> dict[str, Any]:
+    matrix, model = load(task["data"]), with_factors(task)
+    users = active(matrix, task["users"])
+    histories = matrix[users]
+    seconds, (lists, _) = timed(
+        lambda: model.recommend(np.arange(len(users)), histories, N=task["k"], recalculate_user=True)
+    )
+    peak = peak_mb()
+    if task["judge"]:
+        np.save(task["out"], lists)
+    return {"laps": [seconds], "peak": peak}
+
+
+def similar(task: dict[str, Any]) -> dict[str, Any]:
+    model = with_factors(task)
+    everything = np.arange(len(model.item_factors))
+    seconds, (lists, _) = timed(lambda: model.similar_items(everything, N=task["k"] + 1))
+    peak = peak_mb()
+    if task["judge"]:
+        np.save(task["out"], lists[:, 1:])  # the first is the item itself
+    return {"laps": [seconds], "peak": peak}
+
+
+def evaluate(task: dict[str, Any]) -> dict[str, Any]:
+    train, test, model = load(task["data"]), load(task["test"]), with_factors(task)
+    seconds, figures = timed(
+        lambda: ranking_metrics_at_k(
+            model, train, test, K=task["k"], show_progress=False, num_threads=task["threads"]
+        )
+    )
+    return {"laps": [seconds], "peak": peak_mb(), **figures}
+
+
 if __name__ == "__main__":
-    serve("implicit", {"als": als, "bpr": bpr, "itemknn": itemknn, "recommend": recommend})
+    jobs = (als, bpr, itemknn, recommend, foldin, similar, evaluate)
+    serve("implicit", {job.__name__: job for job in jobs})

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 import tastemaker as tm
 from tastemaker import _native
+from tastemaker.data.splits import Split
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.progress import Progress, Task, use
-from yardstick import L2, UNOBSERVED, Laps, auc, load, objective, peak_mb, serve, timed
+from tastemaker.ranking.recommendations import Recommendations
+from yardstick import L2, UNOBSERVED, Laps, active, auc, load, objective, peak_mb, serve, timed
 
 
 class Stopwatch(Progress, Task):
@@ -122,10 +124,7 @@ def recommend(task: dict[str, Any]) -> dict[str, Any]:
     seconds, found = timed(lambda: model.recommend(k=task["k"]))
     peak = peak_mb()
     if task["judge"]:
-        users, items = ids(model.catalogue.users), ids(model.catalogue.items)
-        lists = np.full((users.max() + 1, found.items.shape[1]), -1)
-        lists[users] = np.where(found.items >= 0, items[found.items], -1)
-        np.save(task["out"], lists)
+        save_lists(task["out"], ids(model.catalogue.users), found, ids(model.catalogue.items))
     return {"laps": [seconds], "peak": peak}
 
 
@@ -145,6 +144,51 @@ def two_callers(task: dict[str, Any]) -> dict[str, Any]:
     return {"laps": [one, two], "peak": peak_mb()}
 
 
+def save_lists(
+    out: str, queries: NDArray[np.int64], found: Recommendations, items: NDArray[np.int64]
+) -> None:
+    """The lists of the queries by their row in the matrix; -1 for other rows."""
+    lists = np.full((queries.max() + 1, found.items.shape[1]), -1)
+    lists[queries] = np.where(found.items >= 0, items[found.items], -1)
+    np.save(out, lists)
+
+
+def foldin(task: dict[str, Any]) -> dict[str, Any]:
+    _native.set_threads(task["threads"])
+    model, matrix = tm.load(task["model"]), load(task["data"])
+    users = active(matrix, task["users"])
+    histories = [matrix.indices[slice(*matrix.indptr[u : u + 2])] for u in users]
+    seconds, found = timed(lambda: model.recommend(history=histories, k=task["k"]))
+    peak = peak_mb()
+    if task["judge"]:
+        save_lists(task["out"], np.arange(len(users)), found, ids(model.catalogue.items))
+    return {"laps": [seconds], "peak": peak}
+
+
+def similar(task: dict[str, Any]) -> dict[str, Any]:
+    _native.set_threads(task["threads"])
+    model = tm.load(task["model"])
+    items = ids(model.catalogue.items)
+    seconds, found = timed(lambda: model.similar_items(items, k=task["k"]))
+    peak = peak_mb()
+    if task["judge"]:
+        save_lists(task["out"], items, found, items)
+    return {"laps": [seconds], "peak": peak}
+
+
+def evaluate(task: dict[str, Any]) -> dict[str, Any]:
+    _native.set_threads(task["threads"])
+    parts = [load(task[part]) for part in ("data", "test")]
+    user = np.concatenate([np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)) for part in parts])
+    table = {"user": user, "item": np.concatenate([part.indices for part in parts])}
+    both, cut = tm.Dataset.from_interactions(table), parts[0].nnz
+    rows = np.arange(len(both))
+    split = Split(both.select(rows < cut), both.select(rows >= cut))
+    report = tm.evaluate(als_model(task), split, metrics=task["metrics"])
+    figures = {name: report[f"{name}@{task['k']}"] for name in ("ndcg", "map", "precision")}
+    return {"laps": [report.evaluation_seconds], "peak": peak_mb(), **figures}
+
+
 if __name__ == "__main__":
-    jobs = {f.__name__: f for f in (als, bpr, itemknn, factors, recommend, two_callers)}
-    serve("tastemaker", jobs)
+    jobs = (als, bpr, itemknn, factors, recommend, two_callers, foldin, similar, evaluate)
+    serve("tastemaker", {job.__name__: job for job in jobs})

@@ -17,6 +17,8 @@ GIVE_UP = 1800  # seconds until a run is given up
 PEERS = {  # the variable that names the environment, and where it is otherwise
     "implicit": ("TASTEMAKER_PEERS", ".venv-peers"),
     "irspack": ("TASTEMAKER_PEERS_IRSPACK", ".venv-peers-irspack"),
+    "lenskit": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
+    "cornac": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
 }
 
 
@@ -40,6 +42,7 @@ class Job:
     library: str
     label: str
     task: dict[str, Any]
+    script: str = ""  # beside this file; peers_LIBRARY.py by default
     reports: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -80,19 +83,18 @@ FIGURES = ["s", "least to most", "runs", "peak MB"]
 
 
 class Bench:
-    """The data, made once, and how jobs are run on it."""
+    """The data, which lie in a folder, and how jobs are run on them."""
 
-    def __init__(self, folder: Path, scale: float, rounds: int) -> None:
+    def __init__(self, folder: Path, rounds: int) -> None:
         self.folder, self.rounds = folder, rounds
         self.data = folder / "pairs.npz"
         self.versions: dict[str, str] = {}
-        subprocess.run([sys.executable, HERE / "synthetic.py", self.data, str(scale)], check=True)
 
     def run(self, job: Job, judge: bool = False) -> None:
         """Run a job once, with the same threads for every library, and none of BLAS beside them."""
         task = {"data": str(self.data), "threads": THREADS, "judge": judge, **job.task}
         done = subprocess.run(
-            [python_of(job.library), HERE / f"peers_{job.library}.py", json.dumps(task)],
+            [python_of(job.library), HERE / (job.script or f"peers_{job.library}.py"), json.dumps(task)],
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -144,6 +146,22 @@ class Section:
         verdict = "met" if met else "MISSED"
         self.lines.append(
             f"- {what}: **{figure:.2f} times** as fast, target {least:g}{'; ' + quality if quality else ''}: {verdict}."
+        )
+
+    def ratio(self, what: str, figure: float, quality: str = "", as_good: bool = True) -> None:
+        """State a ratio that has no target; the outcome must be as good as the peer's all the same."""
+        self.met &= as_good
+        remark = f"; {quality}" if quality else ""
+        self.lines.append(
+            f"- {what}: **{figure:.2f} times** as fast{remark}{'' if as_good else ': DIFFERENT'}."
+        )
+
+    def limit(self, what: str, figure: float, most: float, unit: str) -> None:
+        """Judge a figure that must not be above ``most``."""
+        met = figure <= most
+        self.met &= met
+        self.lines.append(
+            f"- {what}: **{figure:,.4g} {unit}**, at most {most:,g}: {'met' if met else 'MISSED'}."
         )
 
     def markdown(self) -> str:

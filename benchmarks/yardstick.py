@@ -32,6 +32,11 @@ def load(path: str) -> csr_matrix:
         return csr_matrix(parts, shape=tuple(data["shape"]))
 
 
+def active(matrix: csr_matrix, count: int) -> NDArray[np.int64]:
+    """The first ``count`` users with pairs: their rows."""
+    return np.flatnonzero(np.diff(matrix.indptr))[:count]
+
+
 def objective(matrix: csr_matrix, users: NDArray[Any], items: NDArray[Any]) -> float:
     """The objective above, in double precision, in blocks of pairs."""
     x, y = users.astype(np.float64), items.astype(np.float64)
@@ -68,6 +73,13 @@ def peak_mb() -> float:
         return int(line.split()[1]) * 1024 / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def mapped_mb() -> float:
+    """MB of files, libraries and models among them, that are mapped and resident now; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("RssFile"))
 
 
 class Laps:

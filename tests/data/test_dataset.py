@@ -11,24 +11,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tastemaker.data import Dataset
+from data.table import COLUMNS, NAMES, rows
+from tastemaker.data import Dataset, build
 from tastemaker.errors import DataError
-
-COLUMNS = {
-    "customer": ["ann", "bob", "ann", "cid"],
-    "product": [10, 10, 20, 30],
-    "stars": [5.0, 3.0, 4.0, 1.0],
-    "when": [400, 300, 200, 100],
-}
-NAMES = {"user": "customer", "item": "product", "rating": "stars", "timestamp": "when"}
-
-
-def rows(data: Dataset) -> list[tuple[object, ...]]:
-    """The interactions in the caller's ids."""
-    users, items = data.users.decode_list(data.user), data.items.decode_list(data.item)
-    return list(zip(users, items, data.value.tolist(), (data.timestamp // 1_000_000).tolist(), strict=True))
-
 
 EXPECTED = list(zip(*COLUMNS.values(), strict=True))
 
@@ -210,58 +198,45 @@ def test_matrix_is_the_rating_matrix() -> None:
     assert data.implicit().matrix().toarray().tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
 
 
-def test_save_and_load(tmp_path: Path) -> None:
-    uuids = [uuid4() for _ in range(4)]
-    data = Dataset.from_interactions(
-        COLUMNS | {"customer": uuids, "hour": [1, 2, 3, 4]}, **NAMES, context=["hour"], scale=(1, 5)
+def test_long_columns_are_encoded_in_stretches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    table = {"user": rng.integers(0, 30, 500), "item": rng.permutation(500).astype(str)}
+    pl.DataFrame(table).write_parquet(tmp_path / "long.parquet", row_group_size=90)
+    films = {"item": ["7", "new"], "year": [1999, 2001]}
+    whole = Dataset.from_interactions(table, item_features=films)
+    monkeypatch.setattr(build, "_AT_ONCE", 64)
+    parts = Dataset.from_interactions(tmp_path / "long.parquet", item_features=films)
+    assert parts.fingerprint == whole.fingerprint
+    assert parts.item_features.equals(whole.item_features)
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pl.DataFrame(COLUMNS | {"note": ["x"] * 4}).write_parquet(tmp_path / "r.parquet")
+    read: list[str] = []
+    inner = pl.read_parquet
+    monkeypatch.setattr(
+        pl, "read_parquet", lambda path, columns: read.extend(columns) or inner(path, columns=columns)
     )
-    back = Dataset.load(data.save(tmp_path / "saved"))
-    assert rows(back) == rows(data)
-    assert back.schema == data.schema
-    assert back.context.equals(data.context)
-    data.select(np.array([0])).save(tmp_path / "saved")
-    assert len(Dataset.load(tmp_path / "saved")) == 1
+    assert rows(Dataset.from_interactions(tmp_path / "r.parquet", **NAMES)) == EXPECTED
+    assert set(read) == set(COLUMNS)
 
 
-def test_damaged_or_foreign_folders_are_refused(tmp_path: Path) -> None:
-    data = Dataset.from_interactions(COLUMNS, **NAMES)
-    path = data.save(tmp_path / "saved")
-    content = bytearray((path / "interactions.arrow").read_bytes())
-    place = bytes(content).index(np.float32(5.0).tobytes() + np.float32(3.0).tobytes())
-    content[place : place + 4] = np.float32(4.5).tobytes()
-    (path / "interactions.arrow").write_bytes(content)
-    with pytest.raises(DataError, match="does not match its fingerprint"):
-        Dataset.load(path)
-    (path / "interactions.arrow").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match="missing or damaged"):
-        Dataset.load(path)
-    with pytest.raises(DataError, match="not a saved Dataset"):
-        Dataset.load(tmp_path)
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(DataError, match="is not a saved Dataset; choose another folder"):
-        data.save(tmp_path / "mine")
-
-
-def test_a_changed_feature_is_noticed(tmp_path: Path) -> None:
-    films = {"product": [10, 20], "genre": ["drama", "comedy"]}
-    path = Dataset.from_interactions(COLUMNS, **NAMES, item_features=films).save(tmp_path / "saved")
-    file = path / "items.arrow"
-    file.write_bytes(file.read_bytes().replace(b"drama", b"crime"))
-    with pytest.raises(DataError, match=r"items.arrow is missing or damaged"):
-        Dataset.load(path)
-
-
-@pytest.mark.parametrize("meta", ["[]", '{"format": "tastemaker-dataset", "version": 1}'])
-def test_a_description_that_is_none_is_refused(tmp_path: Path, meta: str) -> None:
-    path = Dataset.from_interactions(COLUMNS, **NAMES).save(tmp_path / "saved")
-    (path / "dataset.json").write_text(meta)
-    with pytest.raises(DataError, match=r"is not a saved Dataset|damaged"):
-        Dataset.load(path)
-
-
-def test_a_feature_may_have_any_name(tmp_path: Path) -> None:
-    data = Dataset.from_interactions(COLUMNS, **NAMES, item_features={"product": [10], "__id__": ["x"]})
-    assert Dataset.load(data.save(tmp_path / "saved")).item_features["__id__"].to_list() == ["x", None, None]
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.integers(1, 5)), min_size=1
+    ),
+    st.sampled_from(["last", "sum", "max", "mean"]),
+)
+def test_duplicates_as_a_dictionary_would_merge_them(table: list[tuple[int, ...]], rule: str) -> None:
+    columns = dict(zip(("user", "item", "t", "r"), map(list, zip(*table, strict=True)), strict=True))
+    data = Dataset.from_interactions(columns, rating="r", timestamp="t", duplicates=rule)
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row in sorted(range(len(table)), key=lambda row: table[row][2]):
+        groups.setdefault(table[row][:2], []).append(row)
+    put = {"last": lambda r: r[-1], "sum": sum, "max": max, "mean": lambda r: sum(r) / len(r)}[rule]
+    merged = sorted((g[-1], *pair, put([table[row][3] for row in g])) for pair, g in groups.items())
+    expected = [(user, item, np.float32(value)) for _, user, item, value in merged]
+    assert [row[:3] for row in rows(data)] == expected
 
 
 def bad(**changes: object) -> dict[str, object]:

@@ -31,6 +31,19 @@ def rows(queries: Queries) -> list[list[tuple[str, float]]]:
     return [list(zip(items.decode_list(p.indices), p.value.tolist(), strict=True)) for p in parts]
 
 
+def test_arrays_lists_and_mappings_are_the_same_histories() -> None:
+    data = Dataset.from_interactions({"user": [1, 1, 2], "item": [10, 20, 30]})
+    forms = ([10, 99, 20, 10], [30], [])
+    expected = queries_from_ids(Catalogue.of(data), history=forms)
+    arrays = [np.array(row, np.int64) for row in forms]
+    for history in (arrays, [forms[0], *arrays[1:]], [dict.fromkeys([99, 20, 10], 1), *arrays[1:]]):
+        queries = queries_from_ids(Catalogue.of(data), history=history)
+        assert queries.history.indptr.tolist() == expected.history.indptr.tolist() == [0, 2, 3, 3]
+        assert queries.history.indices.tolist() == expected.history.indices.tolist() == [1, 0, 2]
+        assert queries.history.value.tolist() == [1, 1, 1]
+        assert queries.unknown == expected.unknown == 1
+
+
 def test_known_users_bring_their_stored_histories() -> None:
     queries = queries_from_ids(CATALOGUE, [2, 7, 1, 9])
     assert queries.users.tolist() == [1, -1, 0, 2]

@@ -1,14 +1,18 @@
 """From a table as the caller has it to a Dataset: names, checks, ids, duplicates, features."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from tastemaker._native.grouping import group_order, sort_groups
+from tastemaker.data.columns import constant, gather, is_constant
 from tastemaker.data.dataset import Dataset, Duplicates, Schema
-from tastemaker.data.sources import read_table
+from tastemaker.data.sources import Table, open_table, read_table
 from tastemaker.data.vocabulary import Vocabulary, id_series
 from tastemaker.errors import DataError
 
@@ -17,6 +21,7 @@ __all__ = ["from_interactions"]
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _YEAR_10000 = 253_402_300_800  # in seconds
 _SHOWN = 3
+_AT_ONCE = 1 << 18  # rows
 
 
 def from_interactions(
@@ -67,15 +72,17 @@ def from_interactions(
     >>> data
     Dataset(interactions: 2 interactions, 2 users, 2 items, 50.00% filled, ratings 3–5)
     """
-    frame = read_table(
+    frame = open_table(
         source, ids=(user, item), separator=separator, columns=columns, connection=connection, name=name
     )
     wanted = [c for c in (user, item, rating, weight, timestamp, *context) if c is not None]
     _check_columns(frame, wanted, name)
     if frame.height == 0:
         raise DataError(f"{name}: there are no rows")
-    for column in (user, item):
-        _check_rows(frame, column, id_series(frame[column], column).is_null(), "ids are missing", name)
+    about_users = _features(user_features, user_id or user, "user_features")
+    about_items = _features(item_features, item_id or item, "item_features")
+    users, user_codes = _encoded(frame, user, _ids(about_users, user_id or user), name)
+    items, item_codes = _encoded(frame, item, _ids(about_items, item_id or item), name)
     value = _numbers(frame, rating, name)
     weights = _numbers(frame, weight, name)
     if weight is not None:
@@ -83,13 +90,9 @@ def from_interactions(
     observed = _check_scale(frame, rating, value, scale, name)
     times = _microseconds(frame, timestamp, timestamp_unit, name)
 
-    about_users = _features(user_features, user_id or user, "user_features")
-    about_items = _features(item_features, item_id or item, "item_features")
-    users = Vocabulary.from_values(frame[user], *_ids(about_users, user_id or user), column=user)
-    items = Vocabulary.from_values(frame[item], *_ids(about_items, item_id or item), column=item)
     data = Dataset(
-        user=users.encode(frame[user]),
-        item=items.encode(frame[item]),
+        user=user_codes,
+        item=item_codes,
         value=value,
         weight=weights,
         timestamp=times,
@@ -106,14 +109,36 @@ def from_interactions(
     return _rescaled(merged, scale) if rating is not None and duplicates == "sum" else merged
 
 
-def _check_columns(frame: pl.DataFrame, wanted: Sequence[str], name: str) -> None:
+def _encoded(
+    frame: Table, column: str, more: Sequence[pl.Series], name: str
+) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """The distinct ids of a column and of ``more``, and int32[n], the code of each row.
+
+    Long columns go in stretches: Polars finds and joins ids in several times the memory of what it is given.
+    """
+    ids = frame[column]
+    _check_rows(frame, column, id_series(ids, column).is_null(), "ids are missing", name)
+    if ids.dtype == pl.Object or len(ids) <= _AT_ONCE:
+        vocabulary = Vocabulary.from_values(ids, *more, column=column)
+        return vocabulary, vocabulary.encode(ids)
+    distinct = [
+        ids.slice(start, _AT_ONCE).unique(maintain_order=True) for start in range(0, len(ids), _AT_ONCE)
+    ]
+    vocabulary = Vocabulary.from_values(*distinct, *more, column=column)
+    codes, step = np.empty(len(ids), np.int32), max(_AT_ONCE, len(vocabulary))
+    for start in range(0, len(ids), step):
+        codes[start : start + step] = vocabulary.encode(ids.slice(start, step))
+    return vocabulary, codes
+
+
+def _check_columns(frame: Table, wanted: Sequence[str], name: str) -> None:
     missing = [c for c in wanted if c not in frame.columns]
     if not missing:
         return
     message = (
         f"{name}: no column {', '.join(map(repr, missing))}; there are: {', '.join(map(repr, frame.columns))}"
     )
-    if frame.width == 1:
+    if len(frame.columns) == 1:
         found = [s for s in (";", "\t", "|", ",", "::") if s in frame.columns[0]]
         message += (
             f". Only one column was found; is the separator {found[0]!r}?"
@@ -123,7 +148,7 @@ def _check_columns(frame: pl.DataFrame, wanted: Sequence[str], name: str) -> Non
     raise DataError(message)
 
 
-def _check_rows(frame: pl.DataFrame, column: str, bad: pl.Series, what: str, name: str) -> None:
+def _check_rows(frame: Table, column: str, bad: pl.Series, what: str, name: str) -> None:
     """Raise a DataError that names the column, the count and the first rows (counted from 1) where ``bad`` is true."""
     rows = bad.fill_null(True).arg_true()
     if len(rows):
@@ -133,10 +158,10 @@ def _check_rows(frame: pl.DataFrame, column: str, bad: pl.Series, what: str, nam
         )
 
 
-def _numbers(frame: pl.DataFrame, column: str | None, name: str) -> np.ndarray:
+def _numbers(frame: Table, column: str | None, name: str) -> np.ndarray:
     """float32[n] of a numeric column, all finite; ones without a column."""
     if column is None:
-        return np.ones(frame.height, np.float32)
+        return constant(np.float32(1), frame.height)
     series = frame[column]
     if series.dtype == pl.String:
         series = series.str.strip_chars().cast(pl.Float64, strict=False)
@@ -153,7 +178,7 @@ def _numbers(frame: pl.DataFrame, column: str | None, name: str) -> np.ndarray:
 
 
 def _check_scale(
-    frame: pl.DataFrame, rating: str | None, value: np.ndarray, scale: tuple[float, float] | None, name: str
+    frame: Table, rating: str | None, value: np.ndarray, scale: tuple[float, float] | None, name: str
 ) -> tuple[float, float] | None:
     if rating is None:
         if scale is not None:
@@ -180,10 +205,10 @@ def _rescaled(data: Dataset, scale: tuple[float, float] | None) -> Dataset:
     return data if scale else data.with_columns(schema=replace(data.schema, scale=(low, high)))
 
 
-def _microseconds(frame: pl.DataFrame, column: str | None, unit: str, name: str) -> np.ndarray:
+def _microseconds(frame: Table, column: str | None, unit: str, name: str) -> np.ndarray:
     """int64[n] microseconds since 1970 of a column of dates, numbers or ISO text; zeros without a column."""
     if column is None:
-        return np.zeros(frame.height, np.int64)
+        return constant(np.int64(0), frame.height)
     series = frame[column]
     if series.dtype == pl.String:
         series = _times_in_text(series)
@@ -250,29 +275,55 @@ def merge_duplicates(data: Dataset, rule: Duplicates) -> Dataset:
     """
     if rule not in ("auto", "last", "sum", "max", "mean", "error"):
         raise DataError(f"duplicates: expected auto, last, sum, max, mean or error, got {rule!r}")
-    pair = data.user.astype(np.int64) * data.n_items + data.item
-    order = np.lexsort((data.timestamp, pair))
-    first = np.flatnonzero(np.r_[True, np.diff(pair[order]) != 0])
-    if len(first) == len(pair):
-        return data
-    if rule == "error":
-        again = np.flatnonzero(np.diff(pair[order]) == 0)
-        row = int(order[again + 1].min())
-        raise DataError(
-            f"{data.schema.name}: {len(again):,} interactions repeat a user and item; the first is row {row + 1}: "
-            f"{data.users.decode_list([data.user[row]])[0]!r}, {data.items.decode_list([data.item[row]])[0]!r}"
-        )
-    last = order[np.r_[first[1:], len(pair)] - 1]
-    kept = np.sort(last)
-    merged = data.select(kept)
     if rule == "auto":
         rule = "last" if data.schema.explicit else "sum"
-    if rule == "last":
+    column = data.value if data.schema.explicit else data.weight
+    kept, together = np.zeros(len(data), np.bool_), np.empty(0, np.float32)
+    if rule not in ("last", "error"):
+        together = np.empty(len(data), np.float32)
+    for rows, indptr in _pairs(data):
+        at = rows[indptr[:-1]] if rule == "error" else rows[indptr[1:] - 1]
+        kept[at] = True
+        if len(together):
+            together[at] = _together(gather(column, rows), indptr, rule)
+    if kept.all():
+        return data
+    if rule == "error":
+        row = int(kept.argmin())
+        raise DataError(
+            f"{data.schema.name}: {(~kept).sum():,} interactions repeat a user and item; the first is row {row + 1}: "
+            f"{data.users.decode_list([data.user[row]])[0]!r}, {data.items.decode_list([data.item[row]])[0]!r}"
+        )
+    merged = data.select(kept)
+    if not len(together):
         return merged
-    column = "value" if data.schema.explicit else "weight"
-    numbers = getattr(data, column)[order].astype(np.float64)
-    together = np.maximum.reduceat(numbers, first) if rule == "max" else np.add.reduceat(numbers, first)
-    if rule == "mean":
-        together /= np.diff(np.r_[first, len(pair)])
-    together = together[np.argsort(last)]
-    return merged.with_columns(value=together) if column == "value" else merged.with_columns(weight=together)
+    together = together[kept]
+    return replace(merged, value=together) if data.schema.explicit else replace(merged, weight=together)
+
+
+def _pairs(data: Dataset) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """For one stretch of users after another: their rows by user and item, oldest first, and where each pair begins (and the
+    last one ends)."""
+    order, begins = group_order(data.user, data.n_users)
+    users = np.searchsorted(begins[:-1], np.arange(0, len(order), _AT_ONCE), side="right") - 1
+    for low, high in pairwise([*np.unique(users).tolist(), data.n_users]):
+        rows = order[begins[low] : begins[high]]
+        user, item = data.user[rows] - np.int32(low), data.item[rows]
+        by_pair, _ = group_order(user, high - low, group_order(item, data.n_items)[0])
+        rows, user, item = rows[by_pair], user[by_pair], item[by_pair]
+        first = np.ones(len(rows) + 1, np.bool_)
+        first[1:-1] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+        indptr = np.flatnonzero(first)
+        if not is_constant(data.timestamp):
+            sort_groups(rows, indptr, data.timestamp)
+        yield rows, indptr
+
+
+def _together(
+    numbers: NDArray[np.float32], indptr: NDArray[np.int64], rule: Duplicates
+) -> NDArray[np.float64]:
+    """float64[pairs]: the largest, the sum or the mean of the numbers of each pair."""
+    if rule == "max":
+        return np.maximum.reduceat(numbers.astype(np.float64), indptr[:-1])
+    sums: NDArray[np.float64] = np.add.reduceat(numbers.astype(np.float64), indptr[:-1])
+    return sums / np.diff(indptr) if rule == "mean" else sums

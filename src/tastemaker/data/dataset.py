@@ -12,6 +12,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from tastemaker.data.columns import constant, gather
 from tastemaker.data.history import History
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
@@ -19,6 +20,7 @@ from tastemaker.errors import DataError
 __all__ = ["Dataset", "Duplicates", "Schema"]
 
 Duplicates = Literal["auto", "last", "sum", "max", "mean", "error"]
+_AT_ONCE = 1 << 20  # rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +133,17 @@ class Dataset:
         Args:
             rows: bool[n] mask, or int[m] row numbers in the order wanted.
         """
-        at = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        context = self.context
+        if context.width:
+            context = context[np.flatnonzero(rows) if rows.dtype == np.bool_ else rows]
         return replace(
             self,
-            user=self.user[at],
-            item=self.item[at],
-            value=self.value[at],
-            weight=self.weight[at],
-            timestamp=self.timestamp[at],
-            context=self.context[at] if self.context.width else self.context,
+            user=self.user[rows],
+            item=self.item[rows],
+            value=gather(self.value, rows),
+            weight=gather(self.weight, rows),
+            timestamp=gather(self.timestamp, rows),
+            context=context,
         )
 
     def with_columns(
@@ -167,9 +171,8 @@ class Dataset:
 
     def implicit(self) -> "Dataset":
         """The same interactions as implicit feedback: values of 1, weights as they are."""
-        return self.with_columns(
-            value=np.ones(len(self)), schema=replace(self.schema, rating=None, scale=None)
-        )
+        ones = constant(np.float32(1), len(self))
+        return replace(self, value=ones, schema=replace(self.schema, rating=None, scale=None))
 
     @cached_property
     def by_user(self) -> History:
@@ -195,7 +198,8 @@ class Dataset:
         """SHA-256 over all columns and ids: equal data, equal fingerprint."""
         digest = hashlib.sha256()
         for column in (self.user, self.item, self.value, self.weight, self.timestamp):
-            digest.update(np.ascontiguousarray(column).data)
+            for start in range(0, len(column), _AT_ONCE):
+                digest.update(np.ascontiguousarray(column[start : start + _AT_ONCE]).data)
         for ids in (self.users.ids, self.items.ids):
             digest.update("\0".join(ids.cast(pl.String).to_list()).encode())
         return digest.hexdigest()

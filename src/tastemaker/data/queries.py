@@ -95,24 +95,14 @@ def as_rows(values: Any, what: str) -> list[Any]:
 
 def _rows_of_items(rows: list[Any], catalogue: Catalogue, what: str, center: float) -> tuple[History, int]:
     """Lists of ids, or mappings from id to rating, as a History; the number of ids that no vocabulary knows."""
-    lengths, ids, values = [], [], []
-    for row in rows:
-        if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
-            raise DataError(
-                f"{what}: each entry must be a list of item ids or a mapping from id to rating, got {row!r}"
-            )
-        pairs = list(row.items()) if isinstance(row, dict) else [(i, center) for i in as_rows(row, what)]
-        lengths.append(len(pairs))
-        ids += [p[0] for p in pairs]
-        values += [p[1] for p in pairs]
-    codes = catalogue.items.encode(ids) if ids else np.empty(0, np.int32)
-    bad = [v for v in values if not isinstance(v, Number)]
-    if bad:
-        raise DataError(f"{what}: ratings must be numbers, got {bad[0]!r}")
-    numbers = np.asarray(values, np.float32)
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{what}: ratings must be finite, got {numbers[~np.isfinite(numbers)][0]}")
+    parts = [_ids_of_row(row, what) for row in rows]
+    lengths = [len(part) for part in parts]
+    codes = _encoded(parts, catalogue)
+    numbers = np.full(len(codes), center, np.float32)
     query = np.repeat(np.arange(len(rows)), lengths)
+    if any(isinstance(row, dict) for row in rows):
+        values = [v for row, n in zip(rows, lengths, strict=True) for v in _ratings_of_row(row, n, center)]
+        numbers = _checked_ratings(values, what)
     known = np.flatnonzero(codes >= 0)
     pair = query[known] * np.int64(catalogue.n_items) + codes[known]
     _, last = np.unique(
@@ -121,6 +111,38 @@ def _rows_of_items(rows: list[Any], catalogue: Catalogue, what: str, center: flo
     keep = np.sort(known[len(known) - 1 - last])
     counts = np.bincount(query[keep], minlength=len(rows))
     return History.of_lengths(counts, codes[keep], numbers[keep]), len(codes) - len(known)
+
+
+def _ids_of_row(row: Any, what: str) -> list[Any] | NDArray[np.integer]:
+    if isinstance(row, str | bytes) or not hasattr(row, "__iter__"):
+        raise DataError(
+            f"{what}: each entry must be a list of item ids or a mapping from id to rating, got {row!r}"
+        )
+    if isinstance(row, np.ndarray) and row.ndim == 1 and row.dtype.kind in "iu":
+        return row
+    return list(row) if isinstance(row, dict) else as_rows(row, what)
+
+
+def _encoded(parts: list[list[Any] | NDArray[np.integer]], catalogue: Catalogue) -> NDArray[np.int32]:
+    """The codes of all ids, in one array; whole arrays of integers need not become Python objects."""
+    if parts and all(isinstance(part, np.ndarray) for part in parts):
+        return catalogue.items.encode(np.concatenate(parts))
+    ids = [i for part in parts for i in (part.tolist() if isinstance(part, np.ndarray) else part)]
+    return catalogue.items.encode(ids) if ids else np.empty(0, np.int32)
+
+
+def _ratings_of_row(row: Any, length: int, center: float) -> list[Any]:
+    return list(row.values()) if isinstance(row, dict) else [center] * length
+
+
+def _checked_ratings(values: list[Any], what: str) -> NDArray[np.float32]:
+    bad = [v for v in values if not isinstance(v, Number)]
+    if bad:
+        raise DataError(f"{what}: ratings must be numbers, got {bad[0]!r}")
+    numbers = np.asarray(values, np.float32)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{what}: ratings must be finite, got {numbers[~np.isfinite(numbers)][0]}")
+    return numbers
 
 
 def queries_from_ids(

@@ -4,14 +4,60 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import narwhals as nw
 import polars as pl
 
 from tastemaker.errors import DataError, require
 
-__all__ = ["read_table"]
+__all__ = ["Table", "open_table", "read_table"]
+
+
+class Table(Protocol):
+    """What is asked of a table: a Polars frame, or a file that is read column by column."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names."""
+
+    @property
+    def height(self) -> int:
+        """How many rows there are."""
+
+    def __getitem__(self, column: str, /) -> pl.Series: ...
+
+    def select(self, columns: Sequence[str], /) -> pl.DataFrame:
+        """Some of the columns."""
+
+
+class ParquetTable:
+    """A Parquet file, of which a column is read when it is asked for, and not kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self.columns = list(pl.read_parquet_schema(path))
+            self.height = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        except pl.exceptions.PolarsError as error:
+            raise _unreadable(path, error) from error
+
+    def __getitem__(self, column: str) -> pl.Series:
+        return self.select([column]).to_series()
+
+    def select(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Some of the columns."""
+        try:
+            return pl.read_parquet(self._path, columns=list(columns))
+        except pl.exceptions.PolarsError as error:
+            raise _unreadable(self._path, error) from error
+
+
+def open_table(source: Any, *, connection: Any = None, **options: Any) -> Table:
+    """As :func:`read_table`, but a column of a Parquet file is read when it is asked for, and none but those."""
+    if connection is None and isinstance(source, str | Path) and _is_parquet(Path(source)):
+        return ParquetTable(_existing(Path(source)))
+    return read_table(source, connection=connection, **options)
 
 
 def read_table(
@@ -94,20 +140,31 @@ def _read_sql(query: Any, connection: Any, name: str) -> pl.DataFrame:
         raise DataError(f"{name}: the query failed: {error}") from error
 
 
-def _read_file(
-    path: Path, ids: Sequence[str], separator: str | None, columns: Sequence[str] | None, name: str
-) -> pl.DataFrame:
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in {".parquet", ".pq"}
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} is not a readable Parquet file: {_first_line(error)}")
+
+
+def _existing(path: Path) -> Path:
+    """The path of a file with something in it."""
     if not path.exists():
         raise DataError(f"no such file: {path}")
     if path.is_dir():
         raise DataError(f"{path} is a folder, expected a CSV, TSV or Parquet file")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes)")
-    if path.suffix.lower() in {".parquet", ".pq"}:
-        try:
-            return pl.read_parquet(path)
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{path} is not a readable Parquet file: {_first_line(error)}") from error
+    return path
+
+
+def _read_file(
+    path: Path, ids: Sequence[str], separator: str | None, columns: Sequence[str] | None, name: str
+) -> pl.DataFrame:
+    if _is_parquet(_existing(path)):
+        table = ParquetTable(path)
+        return table.select(table.columns)
     if separator is None:
         separator = "\t" if ".tsv" in path.suffixes else ","
     frame = _read_text(path, separator, columns)

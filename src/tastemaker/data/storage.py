@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.columns import constant, is_constant
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History
 from tastemaker.data.vocabulary import Vocabulary
@@ -39,7 +41,7 @@ _FORMAT = "tastemaker-dataset"
 _VERSION = 1
 _ID = "id"
 _FEATURE = "feature:"  # before the names of features, which may be called anything
-_COLUMNS = ("user", "item", "value", "weight", "timestamp")
+_NUMBERS = {"value": "float32", "weight": "float32", "timestamp": "int64"}
 
 
 @contextmanager
@@ -110,6 +112,27 @@ def read_arrow(path: Path) -> pl.DataFrame:
         raise DataError(f"{path} is missing or damaged: {error}") from error
 
 
+def _write_columns(
+    path: Path, numbers: Dataset | History, codes: Mapping[str, NDArray[np.int32]]
+) -> dict[str, float]:
+    """Write codes and numbers as one record batch, to be mapped as it is; returns the constant columns, which are not in it."""
+    columns = {name: getattr(numbers, name) for name in _NUMBERS}
+    constants = {name: column[0].item() for name, column in columns.items() if is_constant(column)}
+    table = pa.table({**codes, **{n: c for n, c in columns.items() if n not in constants}})
+    with pa.ipc.new_file(str(path), table.schema) as file:
+        file.write_table(table)
+    return constants
+
+
+def _read_columns(path: Path, constants: Mapping[str, float]) -> dict[str, NDArray[Any]]:
+    """What :func:`_write_columns` wrote, mapped into memory."""
+    table = read_arrow(path)
+    columns = {name: table[name].to_numpy() for name in table.columns}
+    for name, value in constants.items():
+        columns[name] = constant(np.array(value, _NUMBERS[name]), table.height)
+    return columns
+
+
 def _vocabulary_table(vocabulary: Vocabulary, features: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([vocabulary.ids.alias(_ID)]).hstack(features.rename(_FEATURE.__add__))
 
@@ -146,11 +169,13 @@ def save_dataset(data: Dataset, path: Path) -> Path:
     with written_aside(path) as folder:
         write_arrow(folder / "users.arrow", _vocabulary_table(data.users, data.user_features))
         write_arrow(folder / "items.arrow", _vocabulary_table(data.items, data.item_features))
-        write_arrow(folder / "interactions.arrow", pl.DataFrame({c: getattr(data, c) for c in _COLUMNS}))
+        constants = _write_columns(
+            folder / "interactions.arrow", data, {"user": data.user, "item": data.item}
+        )
         if data.context.width:
             write_arrow(folder / "context.arrow", data.context)
         files = {file.name: digest_of(file) for file in sorted(folder.iterdir())}
-        meta = {"format": _FORMAT, "version": _VERSION, "files": files, **_meta(data)}
+        meta = {"format": _FORMAT, "version": _VERSION, "files": files, "constants": constants, **_meta(data)}
         (folder / "dataset.json").write_text(json.dumps(meta, indent=1))
     return path
 
@@ -192,10 +217,10 @@ def digest_of(file: Path) -> str:
 def _read_dataset(path: Path, meta: Mapping[str, Any]) -> Dataset:
     users, user_features = _split_vocabulary(read_arrow(path / "users.arrow"), meta["user_uuid"])
     items, item_features = _split_vocabulary(read_arrow(path / "items.arrow"), meta["item_uuid"])
-    interactions = read_arrow(path / "interactions.arrow")
+    columns = _read_columns(path / "interactions.arrow", meta["constants"])
     context = read_arrow(path / "context.arrow") if (path / "context.arrow").exists() else pl.DataFrame()
     return Dataset(
-        **{c: interactions[c].to_numpy() for c in _COLUMNS},
+        **columns,
         users=users,
         items=items,
         user_features=user_features,
@@ -211,14 +236,8 @@ def save_catalogue(catalogue: Catalogue, folder: Path) -> dict[str, Any]:
     write_arrow(folder / "users.arrow", _vocabulary_table(catalogue.users, catalogue.user_features))
     write_arrow(folder / "items.arrow", _vocabulary_table(catalogue.items, catalogue.item_features))
     write_arrow(folder / "offsets.arrow", pl.DataFrame({"indptr": history.indptr}))
-    seen = {
-        "item": history.indices,
-        "value": history.value,
-        "weight": history.weight,
-        "timestamp": history.timestamp,
-    }
-    write_arrow(folder / "seen.arrow", pl.DataFrame(seen))
-    return _meta(catalogue)
+    constants = _write_columns(folder / "seen.arrow", history, {"item": history.indices})
+    return {"constants": constants, **_meta(catalogue)}
 
 
 def load_catalogue(folder: Path, meta: Mapping[str, Any]) -> Catalogue:
@@ -229,9 +248,9 @@ def load_catalogue(folder: Path, meta: Mapping[str, Any]) -> Catalogue:
     """
     users, user_features = _split_vocabulary(read_arrow(folder / "users.arrow"), meta["user_uuid"])
     items, item_features = _split_vocabulary(read_arrow(folder / "items.arrow"), meta["item_uuid"])
-    seen = read_arrow(folder / "seen.arrow")
+    seen = _read_columns(folder / "seen.arrow", meta["constants"])
     indptr = read_arrow(folder / "offsets.arrow")["indptr"].to_numpy()
-    item = seen["item"].to_numpy()
+    item = seen.pop("item")
     fits = (
         len(indptr) == len(users) + 1
         and indptr[0] == 0
@@ -240,7 +259,7 @@ def load_catalogue(folder: Path, meta: Mapping[str, Any]) -> Catalogue:
     )
     if not fits or (len(item) and not 0 <= item.min() <= item.max() < len(items)):
         raise DataError(f"{folder} is damaged: the seen items do not fit the users and items")
-    history = History(indptr, item, *(seen[c].to_numpy() for c in ("value", "weight", "timestamp")))
+    history = History(indptr, item, **seen)
     return Catalogue(
         users=users,
         items=items,

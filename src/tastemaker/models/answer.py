@@ -131,6 +131,8 @@ def _by_model(
 
 def _similar_to_seeds(model: Recommender[Any], fitted: Fitted[Any], seeds: History) -> NDArray[np.float32]:
     """float32[q, items]: the mean similarity to the seeds of each query, over those seeds that have one."""
+    if (seeds.lengths == 1).all():
+        return model._similar(fitted, seeds.indices)
     distinct, at = np.unique(seeds.indices, return_inverse=True)
     similar = model._similar(fitted, distinct.astype(np.int32))
     scores = np.empty((len(seeds), fitted.catalogue.n_items), np.float32)

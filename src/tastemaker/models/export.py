@@ -33,17 +33,20 @@ def recommend_to_parquet(model: Recommender[Any], path: str | Path, *, users: An
     Raises:
         DataError: for no users, or a wish that cannot be met.
     """
-    ids = model.catalogue.users.decode_list(range(model.catalogue.n_users)) if users is None else list(users)
-    if not ids:
+    known = model.catalogue.users
+    ids = None if users is None else list(users)
+    count = len(known) if ids is None else len(ids)
+    if not count:
         raise DataError("recommend_to_parquet: there are no users")
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     rows = 0
     writer: pq.ParquetWriter | None = None
     try:
-        with current().start("recommend", total=len(ids), unit="user") as task:
-            for at in range(0, len(ids), _QUERIES_AT_ONCE):
-                part = ids[at : at + _QUERIES_AT_ONCE]
+        with current().start("recommend", total=count, unit="user") as task:
+            for at in range(0, count, _QUERIES_AT_ONCE):
+                rows_of_part = range(at, min(at + _QUERIES_AT_ONCE, count))
+                part = known.decode_list(rows_of_part) if ids is None else ids[at : at + _QUERIES_AT_ONCE]
                 table = model.recommend(part, **wish).to_polars().drop("query").to_arrow()
                 writer = writer or pq.ParquetWriter(aside, table.schema)
                 writer.write_table(table.cast(writer.schema))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tastemaker._native.als import MAX_FACTORS, Loss, Solver, padded, solve_rows, turn_to_eigenbasis
 from tastemaker._native.neighbors import Csr
+from tastemaker.data.columns import is_constant
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History, ragged_take
 from tastemaker.data.queries import Queries
@@ -193,8 +193,8 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
     ) -> ImplicitALSState:
         """The state without the padding."""
         return ImplicitALSState(
-            user_factors=users[:, : self.factors].copy(),
-            item_factors=items[:, : self.factors].copy(),
+            user_factors=np.ascontiguousarray(users[:, : self.factors]),
+            item_factors=np.ascontiguousarray(items[:, : self.factors]),
             eigenvalues=eigenvalues[: self.factors],
             items=len(items),
             history=history,
@@ -303,7 +303,8 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
 
 def _weighted(history: History, schema: Schema) -> Csr:
     """The interactions that count, with their weights; where there are no ratings, a given value counts as so many."""
-    weights = history.weight if schema.explicit else history.weight * history.value
+    single = schema.explicit or (is_constant(history.value) and history.value[:1] == 1)
+    weights = np.ascontiguousarray(history.weight if single else history.weight * history.value)
     counts = np.asarray(weights > 0)
     if counts.all():
         return Csr(history.indptr, history.indices, weights)
@@ -312,11 +313,10 @@ def _weighted(history: History, schema: Schema) -> Csr:
 
 
 def _transposed(rows: Csr, columns: int) -> Csr:
-    """The same interactions with a row for each column."""
-    matrix = sp.csr_array(
-        (rows.values, rows.indices, rows.indptr), shape=(len(rows.indptr) - 1, columns)
-    ).tocsc()
-    return Csr(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data)
+    """The same interactions with a row for each column. Weights that are all the same are not held twice."""
+    matrix = rows.scipy(columns).tocsc()
+    values = rows.values if (rows.values == rows.values[:1]).all() else matrix.data
+    return Csr(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), values)
 
 
 def _rows(rows: Csr, which: NDArray[np.integer]) -> Csr:

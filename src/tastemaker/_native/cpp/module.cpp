@@ -12,6 +12,7 @@ void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
+void bind_grouping(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -38,4 +39,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_slim(m);
   bind_bpr(m);
   bind_als(m);
+  bind_grouping(m);
 }

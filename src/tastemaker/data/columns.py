@@ -1,0 +1,32 @@
+"""Columns that cost no memory where all rows have one value: views of a single number (stride 0)."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["constant", "gather", "is_constant"]
+
+T = TypeVar("T", bound=np.generic)
+
+
+def constant(value: T | NDArray[T], rows: int) -> NDArray[T]:
+    """A read-only column of ``rows`` times the same value (a NumPy scalar).
+
+    >>> ones = constant(np.float32(1), 1_000_000_000)
+    >>> ones[-1], is_constant(ones)
+    (np.float32(1.0), True)
+    """
+    return np.broadcast_to(value, (rows,))
+
+
+def is_constant(column: NDArray[Any]) -> bool:
+    """Whether the column is a view of a single number (a full column of equal numbers is not looked through)."""
+    return column.strides == (0,) and len(column) > 0
+
+
+def gather(column: NDArray[T], rows: NDArray[np.bool_] | NDArray[np.integer[Any]]) -> NDArray[T]:
+    """The column at these rows, given as a mask or as numbers; constant columns stay so."""
+    if not is_constant(column):
+        return column[rows]
+    return constant(column[0], int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows))
