@@ -148,3 +148,24 @@ def test_whole_floats_are_integers_and_nan_is_missing() -> None:
 def test_integers_too_large_to_share_a_type_are_refused() -> None:
     with pytest.raises(DataError, match=r"column 'who': .* different tables"):
         Vocabulary.from_values(pl.Series([2**63 + 1], dtype=pl.UInt64), pl.Series([1]), column="who")
+
+
+@given(st.lists(st.text()), st.lists(st.text()))
+def test_extending_is_like_starting_with_all(old: list[str], new: list[str]) -> None:
+    known, more = (Vocabulary.from_values(pl.Series(v, dtype=pl.String)) for v in (old, new))
+    larger, codes = known.extended(more)
+    assert larger.ids.to_list() == list(dict.fromkeys(old + new))
+    assert larger.decode_list(codes) == more.ids.to_list()
+    assert known.ids.to_list() == list(dict.fromkeys(old))
+
+
+def test_extending_keeps_what_ids_are() -> None:
+    known = Vocabulary.from_values([UUID(int=1)])
+    larger, _ = known.extended(Vocabulary.from_values([UUID(int=2)]))
+    assert larger.decode_list([1]) == [UUID(int=2)]
+    assert known.extended(known)[0] is known
+    narrow = Vocabulary.from_values(pl.Series([1, 2], dtype=pl.Int8))
+    larger, codes = narrow.extended(Vocabulary.from_values([1000, 2]))
+    assert (larger.ids.to_list(), codes.tolist()) == ([1, 2, 1000], [2, 1])
+    with pytest.raises(DataError, match=r"column 'who': ids are Int8 and String in different tables"):
+        narrow.extended(Vocabulary.from_values(["a"]), "who")

@@ -11,6 +11,8 @@ from tastemaker._native.item_neighbors import (
     item_neighbors_numpy,
     score_from_neighbors,
     score_from_neighbors_numpy,
+    update_item_neighbors,
+    update_item_neighbors_numpy,
 )
 from tastemaker._native.neighbors import Csr
 
@@ -142,3 +144,46 @@ def test_a_score_is_the_sum_over_the_history_and_nan_without_overlap():
     np.testing.assert_array_equal(
         score_from_neighbors(queries, codes, similarities), [[2, np.nan, np.nan, np.nan], [np.nan] * 4]
     )
+
+
+def columns(rows: Csr, which: np.ndarray) -> Csr:
+    """The users of some items, ascending."""
+    user = np.repeat(np.arange(rows.n_rows), np.diff(rows.indptr))
+    at = [np.flatnonzero(rows.indices == item) for item in which]
+    indptr = np.concatenate([[0], np.cumsum([len(a) for a in at])]).astype(np.int64)
+    entries = np.concatenate([*at, []]).astype(np.int64)
+    return Csr(indptr, user[entries].astype(np.int32), rows.values[entries])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["product", "jaccard"]),
+    st.integers(1, 3),
+    st.integers(1, 30),
+    st.floats(0.01, 0.6),
+    st.sets(st.integers(0, 24)),
+    st.integers(1, 25),
+)
+def test_moved_items_equal_the_twin(seed, measure, min_support, neighbors, filled, which, known):
+    """Lists of some other users for the first items, then those of the moved items anew."""
+    rows, moved = baskets(seed, 40, 25, filled), np.array(sorted(which), np.int32)
+    scales = counts(rows, 25)
+    if measure == "product":
+        scales = (1 / np.sqrt(np.maximum(scales, 1))).astype(np.float32)
+    old = item_neighbors(baskets(seed + 1, 40, known, filled), np.ones(known, np.float32), min(neighbors, 7))
+    options = {"measure": measure, "min_support": min_support}
+    given = old, rows, columns(rows, moved), moved, scales, neighbors
+    codes, similarities = update_item_neighbors(*given, **options)
+    expected_codes, expected = update_item_neighbors_numpy(*given, **options)
+    np.testing.assert_array_equal(codes, expected_codes)
+    np.testing.assert_array_equal(similarities, expected)
+
+
+def test_when_all_items_move_the_neighbors_are_those_of_a_fit():
+    rows, everything = baskets(2, 400, 300, 0.05), np.arange(300, dtype=np.int32)
+    scales = (1 / np.sqrt(np.maximum(counts(rows, 300), 1))).astype(np.float32)
+    old = np.full((300, 20), -1, np.int32), np.zeros((300, 20), np.float32)
+    found = update_item_neighbors(old, rows, columns(rows, everything), everything, scales, 20)
+    for one, other in zip(found, item_neighbors(rows, scales, 20), strict=True):
+        np.testing.assert_array_equal(one, other)

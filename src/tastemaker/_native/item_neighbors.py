@@ -17,6 +17,8 @@ __all__ = [
     "item_neighbors_numpy",
     "score_from_neighbors",
     "score_from_neighbors_numpy",
+    "update_item_neighbors",
+    "update_item_neighbors_numpy",
 ]
 
 Measure = Literal["product", "jaccard"]
@@ -84,13 +86,87 @@ def item_neighbors_numpy(
         similarity = product / np.where(either > 0, either, 1)
     similarity[mask.T @ mask < min_support] = 0
     np.fill_diagonal(similarity, 0)
+    return _best(similarity, neighbors)
+
+
+def _best(similarity: NDArray[np.float32], neighbors: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The largest of each row that are above 0."""
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :neighbors]
-    best = np.zeros((len(scales), neighbors), np.float32)
-    codes = np.full((len(scales), neighbors), -1, np.int32)
+    best = np.zeros((len(similarity), neighbors), np.float32)
+    codes = np.full((len(similarity), neighbors), -1, np.int32)
     best[:, : order.shape[1]] = np.maximum(np.take_along_axis(similarity, order, 1), 0)
     codes[:, : order.shape[1]] = order
     codes[best <= 0] = -1
     return codes, best
+
+
+def update_item_neighbors(
+    old: tuple[NDArray[np.int32], NDArray[np.float32]],
+    users: Csr,
+    columns: Csr,
+    moved: NDArray[np.int32],
+    scales: NDArray[np.float32],
+    neighbors: int,
+    *,
+    measure: Measure = "product",
+    min_support: int = 1,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The lists of :func:`item_neighbors`, with those of the ``moved`` items as they are for ``users``.
+
+    The lists of the others lose the moved items, and take them in again, with the similarity that they have now, where they
+    are among the most similar. Other pairs keep the similarity that they had.
+
+    Args:
+        old: neighbors and similarities as they were, maybe of fewer items.
+        users: one row a user; indices are items.
+        columns: one row a moved item: its users, ascending, and its values.
+        moved: distinct items.
+        scales, neighbors, measure, min_support: as for :func:`item_neighbors`.
+    """
+    shape = (len(scales), neighbors)
+    codes, similarities = np.empty(shape, np.int32), np.empty(shape, np.float32)
+    kernels.update_item_neighbors(
+        *users.contiguous(),
+        *columns.contiguous(),
+        np.ascontiguousarray(moved, np.int32),
+        np.ascontiguousarray(scales, np.float32),
+        _MEASURES.index(measure),
+        min_support,
+        *map(np.ascontiguousarray, old),
+        threads(),
+        codes,
+        similarities,
+    )
+    return codes, similarities
+
+
+def update_item_neighbors_numpy(
+    old: tuple[NDArray[np.int32], NDArray[np.float32]],
+    users: Csr,
+    columns: Csr,
+    moved: NDArray[np.int32],
+    scales: NDArray[np.float32],
+    neighbors: int,
+    *,
+    measure: Measure = "product",
+    min_support: int = 1,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The specification of :func:`update_item_neighbors`; it finds the columns itself."""
+    n_items = len(scales)
+    now = item_neighbors_numpy(users, scales, n_items, measure=measure, min_support=min_support)
+    similarity, fresh = _dense_similarities(old, n_items), _dense_similarities(now, n_items)
+    similarity[moved], similarity[:, moved] = fresh[moved], fresh[:, moved]
+    return _best(similarity, neighbors)
+
+
+def _dense_similarities(
+    lists: tuple[NDArray[np.int32], NDArray[np.float32]], n_items: int
+) -> NDArray[np.float32]:
+    """float32[n_items, n_items]: what the lists say, 0 elsewhere."""
+    similarity = np.zeros((n_items, n_items), np.float32)
+    row, place = np.nonzero(lists[0] >= 0)
+    similarity[row, lists[0][row, place]] = lists[1][row, place]
+    return similarity
 
 
 def score_from_neighbors(

@@ -1,29 +1,20 @@
 """Ragged lists of interactions, row after row, in one set of contiguous columns (compressed sparse rows)."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native.grouping import group_order, sort_groups
+from tastemaker._native.insertion import Entries, find_entries, insert_entries, take_rows
 from tastemaker.data.columns import constant, gather, is_constant
 
-__all__ = ["History", "ragged_take"]
+__all__ = ["History", "Inserted"]
 
-
-def ragged_take(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The positions of all entries of ``rows``, one row after another.
-
-    >>> ragged_take(np.array([0, 2, 2, 5]), np.array([2, 0]))
-    array([2, 3, 4, 0, 1])
-    """
-    starts = indptr[rows]
-    lengths = indptr[rows + 1] - starts
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    offsets: NDArray[np.int64] = np.repeat(starts - ends + lengths, lengths)
-    return np.arange(total, dtype=np.int64) + offsets
+_COLUMNS = ("value", "weight", "timestamp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +89,56 @@ class History:
 
     def take(self, rows: NDArray[np.integer]) -> "History":
         """These rows, in this order (repeats allowed)."""
-        at = ragged_take(self.indptr, rows)
-        return History.of_lengths(
-            self.lengths[rows],
-            self.indices[at],
-            gather(self.value, at),
-            gather(self.weight, at),
-            gather(self.timestamp, at),
+        same = self._constants()
+        return _with_constants(take_rows(self._entries(same), rows), same)
+
+    def inserted(self, new: "History", *, columns: int, add_weights: bool) -> "Inserted":
+        """This history with new interactions put in, oldest first, at about the cost of a copy.
+
+        Of an index that a row has already, the later interaction stands, for ratings as it is; with ``add_weights`` it
+        carries the weight of both: what ``Dataset.from_interactions`` makes of duplicates by default. The rest keeps its
+        order; what comes in stands after others of the same time.
+
+        Args:
+            new: with at least as many rows; no index twice in a row.
+            columns: all indices are below it.
+            add_weights: for implicit feedback.
+        """
+        found = find_entries(self._entries(_COLUMNS), new._entries(_COLUMNS), columns)
+        row, again = new.rows(), found >= 0
+        at, here = found[again], np.flatnonzero(again)
+        late = self.timestamp[at] > new.timestamp[here]  # the old one is the last
+        value, weight, timestamp = new.value.copy(), new.weight.copy(), new.timestamp.copy()
+        if add_weights:
+            weight[here] += self.weight[at]
+            value[here[late]], timestamp[here[late]] = self.value[at[late]], self.timestamp[at[late]]
+        comes = np.ones(len(new.indices), np.bool_)
+        comes[here[late]] = add_weights
+        goes = at[~late | add_weights]
+        came = History.group(
+            row[comes], new.indices[comes], value[comes], weight[comes], timestamp[comes], n_rows=len(new)
         )
+        gone = History.group(
+            row[here[~late | add_weights]],
+            self.indices[goes],
+            self.value[goes],
+            self.weight[goes],
+            self.timestamp[goes],
+            n_rows=len(new),
+        )
+        same = {name: one for name, one in self._constants().items() if (getattr(came, name) == one).all()}
+        whole = insert_entries(self._entries(same), np.sort(goes), came._entries(same))
+        return Inserted(_with_constants(whole, same), gone, came)
+
+    def _constants(self) -> dict[str, Any]:
+        """The columns that are a single number."""
+        return {name: getattr(self, name)[0] for name in _COLUMNS if is_constant(getattr(self, name))}
+
+    def _entries(self, without: Collection[str]) -> Entries:
+        columns = {
+            name: np.ascontiguousarray(getattr(self, name)) for name in _COLUMNS if name not in without
+        }
+        return Entries(self.indptr, self.indices, **columns)
 
     def __getitem__(self, rows: slice) -> "History":
         """A contiguous range of rows, without a copy of their entries."""
@@ -122,6 +155,47 @@ class History:
             self.timestamp[low:high],
         )
 
+    def columns(self, which: NDArray[np.integer], n_columns: int) -> "History":
+        """One row for each of these indices, in this order; its own indices are the rows here, ascending.
+
+        Args:
+            which: distinct.
+            n_columns: all indices are below it.
+        """
+        place = np.full(n_columns, len(which), np.int32)
+        place[which] = np.arange(len(which), dtype=np.int32)
+        at = np.flatnonzero((place < len(which))[self.indices])
+        lengths = np.diff(np.searchsorted(at, self.indptr))
+        return History.group(
+            place[self.indices[at]],
+            np.repeat(np.arange(len(self), dtype=np.int32), lengths),
+            gather(self.value, at),
+            gather(self.weight, at),
+            gather(self.timestamp, at),
+            n_rows=len(which),
+            by_time=False,
+        )
+
     def rows(self) -> NDArray[np.int32]:
         """int32[entries]: the row of each entry."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
+
+
+class Inserted(NamedTuple):
+    """A history after new interactions: what it was, less what is ``gone``, with what ``came``.
+
+    Attributes:
+        history: all of it.
+        gone: what was replaced, row by row.
+        came: what is new, and what took the place of what is gone.
+    """
+
+    history: History
+    gone: History
+    came: History
+
+
+def _with_constants(entries: Entries, same: Mapping[str, Any]) -> History:
+    """The entries with the columns that were left out."""
+    left_out = {name: constant(one, len(entries.indices)) for name, one in same.items()}
+    return History(**{**entries._asdict(), **left_out})

@@ -98,6 +98,35 @@ class Vocabulary:
             parts = wide
         return cls(pl.concat(parts).unique(maintain_order=True).rechunk(), uuid=uuid)
 
+    def extended(self, more: "Vocabulary", column: str = "id") -> tuple["Vocabulary", NDArray[np.int32]]:
+        """The ids of ``more`` that are not known after those that are, which keep their codes.
+
+        Returns:
+            The larger vocabulary (this one, if all are known), and int32[len(more)], its codes of the ids of ``more``.
+
+        Raises:
+            DataError: if the ids of ``more`` are of another type.
+
+        >>> larger, codes = Vocabulary.from_values(["tea", "jam"]).extended(Vocabulary.from_values(["ham", "tea"]))
+        >>> larger.ids.to_list(), codes.tolist()
+        (['tea', 'jam', 'ham'], [2, 0])
+        """
+        if more.ids.dtype != self.ids.dtype or not len(self):
+            larger = Vocabulary(
+                Vocabulary.from_values(self.ids, more.ids, column=column).ids, uuid=self.uuid or more.uuid
+            )
+            return larger, larger.encode(more.ids)
+        codes = self.encode(more.ids)
+        unknown = codes < 0
+        if not unknown.any():
+            return self, codes
+        codes = codes.copy()
+        codes[unknown] = np.arange(len(self), len(self) + np.count_nonzero(unknown), dtype=np.int32)
+        return Vocabulary(
+            pl.concat([self.ids, more.ids.filter(pl.Series(unknown)).rename(self.ids.name)]).rechunk(),
+            uuid=self.uuid,
+        ), codes
+
     def __len__(self) -> int:
         return len(self.ids)
 

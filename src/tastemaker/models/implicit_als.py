@@ -11,12 +11,12 @@ from tastemaker._native.als import MAX_FACTORS, Loss, Solver, padded, solve_rows
 from tastemaker._native.neighbors import Csr
 from tastemaker.data.columns import is_constant
 from tastemaker.data.dataset import Dataset, Schema
-from tastemaker.data.history import History, ragged_take
+from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError
 from tastemaker.models.base import DotProduct, Fitted, State
 from tastemaker.models.checks import between, one_of, whole
-from tastemaker.models.new_interactions import with_new_interactions
+from tastemaker.models.new_interactions import changed, with_new_interactions
 from tastemaker.models.new_items import with_new_items
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
@@ -24,7 +24,8 @@ from tastemaker.ranking.reasons import Reason
 __all__ = ["ImplicitALS", "ImplicitALSState"]
 
 _START = 0.1  # deviation of a first factor, times the root of their number
-_UPDATE_STEPS = 5  # of conjugate gradients; new rows start from nothing
+_UPDATE_STEPS = 3  # of conjugate gradients; new rows start from nothing
+_UPDATE_COST = 0.03  # of the interactions that the users of a fit go through
 _EXACT = 32  # up to so many factors an exact solution costs about as much as conjugate gradients
 
 
@@ -137,49 +138,61 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
     def update(self, data: Dataset) -> Self:
         """A copy of this model that has also learned from new interactions, at a fraction of the cost of a refit.
 
-        Items with new interactions are improved with the users as they are, then users with new interactions with the items as
-        they are by then, by conjugate gradients. All other factors stay. A repeated interaction adds its weight.
+        First the items that the new interactions change much are solved for, with the users as they are; then users who have
+        new ones, with the items as they are by then; the most changed come first. Rows of which a twentieth or more is new, new
+        users and new items among them, are always solved for; other users as far as that costs no more than a small part of a
+        fit, and other items stay. Of a repeated pair the weights are added up. With 1 % new interactions of ml-1m the NDCG@10
+        was 99.7 to 99.9 % of a refit's where they were drawn at random and 99.2 to 99.8 % where they were the latest
+        (medians of three and four splits, ``benchmarks/update.py``); refit from time to time, since what stays where it is
+        drifts away from what a refit would give.
 
         Args:
             data: interactions alone; users and items that are new to the model may be among them.
 
         Raises:
-            DataError: if its ids are of another type.
+            DataError: if its ids are of another type, or it lacks the ratings or times that the model was fitted on.
         """
         fitted = self._fitted
-        catalogue, user, item = with_new_interactions(fitted.catalogue, data)
-        state = fitted.state
+        new = with_new_interactions(fitted.catalogue, data)
+        catalogue, state = new.catalogue, fitted.state
+        history = catalogue.history
         users = _grown(padded(state.user_factors), catalogue.n_users)
         items = _grown(padded(state.item_factors), catalogue.n_items)
-        by_user = _weighted(catalogue.history, catalogue.schema)
-        touched = np.unique(item)
-        eigenvalues, _ = turn_to_eigenbasis(users, items)
-        by_item = _transposed(by_user, catalogue.n_items)
-        self._improve(by_item, items, touched, users, eigenvalues)
-        touched = np.unique(user)
-        eigenvalues, _ = turn_to_eigenbasis(items, users)
-        self._improve(by_user, users, touched, items, eigenvalues)
+        rows = changed(
+            np.bincount(new.came.indices, minlength=catalogue.n_items),
+            np.bincount(history.indices, minlength=catalogue.n_items),
+        )
+        eigenvalues = np.zeros(items.shape[1], np.float32)
+        eigenvalues[: self.factors] = state.eigenvalues
+        if len(rows):  # else the items stay, and so does their basis
+            spectrum, _ = turn_to_eigenbasis(users, items)
+            theirs = history.columns(rows, catalogue.n_items)
+            self._improve(theirs, catalogue.schema, items, rows, users, spectrum)
+            eigenvalues, _ = turn_to_eigenbasis(items, users)
+        rows = changed(new.came.lengths, history.lengths, _UPDATE_COST * self.epochs * len(history.indices))
+        self._improve(history.take(rows), catalogue.schema, users, rows, items, eigenvalues)
         model = replace(self)
         model._hold(Fitted(self._state_of(users, items, eigenvalues, state.history), catalogue))
         return model
 
     def _improve(
         self,
-        interactions: Csr,
+        history: History,
+        schema: Schema,
         rows: NDArray[np.float32],
         which: NDArray[np.integer],
         fixed: NDArray[np.float32],
         eigenvalues: NDArray[np.float32],
     ) -> None:
-        """Solve for some of ``rows``, in place."""
+        """Solve for some of ``rows``, in place; ``history`` is theirs."""
         chosen = padded(rows[which])
         solve_rows(
-            _rows(interactions, which),
+            _weighted(history, schema),
             fixed,
             eigenvalues,
             chosen,
             self._loss,
-            solver="cg",
+            solver=self._chosen_solver,
             steps=_UPDATE_STEPS,
         )
         rows[which] = chosen
@@ -317,12 +330,6 @@ def _transposed(rows: Csr, columns: int) -> Csr:
     matrix = rows.scipy(columns).tocsc()
     values = rows.values if (rows.values == rows.values[:1]).all() else matrix.data
     return Csr(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), values)
-
-
-def _rows(rows: Csr, which: NDArray[np.integer]) -> Csr:
-    at = ragged_take(rows.indptr, which)
-    lengths = np.diff(rows.indptr)[which]
-    return Csr(np.concatenate([[0], np.cumsum(lengths)]), rows.indices[at], rows.values[at])
 
 
 def _grown(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:

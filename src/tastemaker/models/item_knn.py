@@ -1,17 +1,19 @@
 """Customers who bought this also bought: each item's most similar items, and what a history's items say together."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tastemaker._native.item_neighbors import item_neighbors, score_from_neighbors
+from tastemaker._native.item_neighbors import item_neighbors, score_from_neighbors, update_item_neighbors
 from tastemaker._native.neighbors import Csr
+from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import one_of, whole
+from tastemaker.models.new_interactions import changed, with_new_interactions
 from tastemaker.models.similarity import SIMILARITIES, ItemSimilarity, item_space
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
@@ -74,13 +76,59 @@ class ItemKNN(Recommender[ItemKNNState]):
         one_of("similarity", self.similarity, tuple(SIMILARITIES))
         whole("min_support", self.min_support)
 
-    def _fit(self, data: Dataset, progress: Progress) -> ItemKNNState:
-        space = item_space(data, self.similarity)
-        kept = max(1, min(self.neighbors, data.n_items - 1))
-        codes, similarities = item_neighbors(
-            space.users, space.scales, kept, measure=space.measure, min_support=self.min_support
+    def update(self, data: Dataset) -> Self:
+        """A copy of this model that has also learned from new interactions, at a fraction of the cost of a refit.
+
+        Items of whose interactions a twentieth or more is new, new items among them, get the neighbors that a refit would give
+        them, and take their places in the lists of others. The similarity of two items that both grew by less stays as it
+        was: a cosine of equal weights is then off by (Δi + Δj) / √(n(i) n(j)) at most, with Δ the new and n all interactions
+        of each. Every user's history is up to date, so that scores start from all that is known. Of a repeated pair the weights
+        are added up; of ratings the last counts. With 1 % new interactions of ml-1m, at random or the latest, the NDCG@10 was
+        within 0.5 % of a refit's (``benchmarks/update.py``); refit from time to time, since what stays adds up.
+
+        Args:
+            data: interactions alone; users and items that are new to the model may be among them.
+
+        Raises:
+            DataError: if its ids are of another type, or it lacks the ratings or times that the model was fitted on.
+        """
+        fitted = self._fitted
+        new = with_new_interactions(fitted.catalogue, data)
+        catalogue, state = new.catalogue, fitted.state
+        history, n_items = catalogue.history, catalogue.n_items
+        moved = changed(
+            np.bincount(new.came.indices, minlength=n_items), np.bincount(history.indices, minlength=n_items)
         )
-        return ItemKNNState(codes, similarities)
+        space = item_space(catalogue, self.similarity)
+        columns = replace(history, value=space.users.values).columns(moved, n_items)
+        neighbors = update_item_neighbors(
+            (state.codes, state.similarities),
+            space.users,
+            Csr(columns.indptr, columns.indices, columns.value),
+            moved.astype(np.int32),
+            space.scales,
+            self._kept(n_items),
+            measure=space.measure,
+            min_support=self.min_support,
+        )
+        model = replace(self)
+        model._hold(Fitted(ItemKNNState(*neighbors), catalogue))
+        return model
+
+    def _fit(self, data: Dataset, progress: Progress) -> ItemKNNState:
+        space = item_space(Catalogue.of(data), self.similarity)
+        return ItemKNNState(
+            *item_neighbors(
+                space.users,
+                space.scales,
+                self._kept(data.n_items),
+                measure=space.measure,
+                min_support=self.min_support,
+            )
+        )
+
+    def _kept(self, n_items: int) -> int:
+        return max(1, min(self.neighbors, n_items - 1))
 
     def _score(self, fitted: Fitted[ItemKNNState], queries: Queries) -> NDArray[np.float32]:
         return score_from_neighbors(_strengths(queries), fitted.state.codes, fitted.state.similarities)

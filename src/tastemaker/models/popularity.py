@@ -1,7 +1,7 @@
 """What most people take or rate best: the floor that every other model must rise above."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError
 from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import between, one_of
+from tastemaker.models.new_interactions import with_new_interactions
 from tastemaker.progress import Progress
 
 __all__ = ["Popularity", "PopularityState"]
@@ -23,9 +24,19 @@ _MICROSECONDS_PER_DAY = 86_400_000_000
 
 @dataclass(frozen=True, eq=False)
 class PopularityState(State):
-    """float32[items]: the score of each item, for everybody."""
+    """What is added up over the interactions of each item.
+
+    Attributes:
+        scores: float32[items], for everybody.
+        weights: float64[items], Σ w (for ``trending`` with the discount for age).
+        ratings: float64[items], Σ w r.
+        newest: time of the newest interaction, from which ages count.
+    """
 
     scores: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    ratings: NDArray[np.float64]
+    newest: int
 
 
 @dataclass(eq=False, kw_only=True)
@@ -71,39 +82,86 @@ class Popularity(Recommender[PopularityState]):
         between("half_life_days", self.half_life_days, open_low=True)
         vars(self)["score_kind"] = _SCORE_KINDS[self.by]
 
-    def _fit(self, data: Dataset, progress: Progress) -> PopularityState:
-        scores = {"count": _count, "bayesian": self._bayesian, "trending": self._trending}[self.by](data)
-        return PopularityState(scores.astype(np.float32))
+    def update(self, data: Dataset) -> Self:
+        """A copy of this model that has also counted new interactions; it equals a refit (but for rounding of the sums).
 
-    def _bayesian(self, data: Dataset) -> NDArray[np.float64]:
-        if not data.schema.explicit:
+        A repeated pair counts as in a Dataset of all interactions made with ``duplicates="auto"``.
+
+        Args:
+            data: interactions alone; users and items that are new to the model may be among them.
+
+        Raises:
+            DataError: if its ids are of another type, or it lacks the ratings or times that the model was fitted on.
+        """
+        fitted = self._fitted
+        catalogue, gone, came = with_new_interactions(fitted.catalogue, data)[:3]
+        state, n_items = fitted.state, catalogue.n_items
+        newest = int(max(state.newest, came.timestamp.max(initial=state.newest)))
+        weights, ratings = (
+            np.pad(sums * self._discount(state.newest, newest), (0, n_items - len(sums)))
+            for sums in (state.weights, state.ratings)
+        )
+        for history, sign in ((came, 1), (gone, -1)):
+            columns = history.indices, history.value, history.weight, history.timestamp
+            more = self._sums(*columns, n_items, newest)
+            weights, ratings = weights + sign * more[0], ratings + sign * more[1]
+        model = replace(self)
+        model._hold(Fitted(self._state_of(weights, ratings, newest), catalogue))
+        return model
+
+    def _fit(self, data: Dataset, progress: Progress) -> PopularityState:
+        if self.by == "bayesian" and not data.schema.explicit:
             raise DataError(
                 "Popularity(by='bayesian') needs ratings; name the column in rating=, or use by='count'"
             )
-        count = _count(data)
-        total = _sum_by_item(data, data.weight.astype(np.float64) * data.value)
-        mean = total.sum() / count.sum()
-        strength = count[count > 0].mean() if self.prior_strength is None else self.prior_strength
-        seen = strength + count
-        scores: NDArray[np.float64] = np.full(data.n_items, mean)
-        np.divide(strength * mean + total, seen, out=scores, where=seen > 0)
-        return scores
-
-    def _trending(self, data: Dataset) -> NDArray[np.float64]:
-        if data.schema.timestamp is None:
+        if self.by == "trending" and data.schema.timestamp is None:
             raise DataError(
                 "Popularity(by='trending') needs times; name the column in timestamp=, or use by='count'"
             )
-        age_days = (data.timestamp.max() - data.timestamp) / _MICROSECONDS_PER_DAY
-        return _sum_by_item(data, data.weight * np.exp2(-age_days / self.half_life_days))
+        newest = int(data.timestamp.max())
+        columns = data.item, data.value, data.weight, data.timestamp
+        return self._state_of(*self._sums(*columns, data.n_items, newest), newest)
+
+    def _sums(
+        self,
+        item: NDArray[np.int32],
+        value: NDArray[np.float32],
+        weight: NDArray[np.float32],
+        timestamp: NDArray[np.int64],
+        n_items: int,
+        newest: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Σ w and Σ w r of each item."""
+        weights = weight * self._discount(timestamp, newest)
+        ratings = weight.astype(np.float64) * value if self.by == "bayesian" else np.zeros(len(item))
+        return _by_item(item, weights, n_items), _by_item(item, ratings, n_items)
+
+    def _discount(self, time: NDArray[np.int64] | int, newest: int) -> NDArray[np.float64] | float:
+        """What an interaction of that time counts when the newest is so new."""
+        if self.by != "trending":
+            return 1.0
+        half_lives: NDArray[np.float64] | float = (newest - time) / (
+            _MICROSECONDS_PER_DAY * self.half_life_days
+        )
+        return np.exp2(-half_lives)
+
+    def _state_of(
+        self, weights: NDArray[np.float64], ratings: NDArray[np.float64], newest: int
+    ) -> PopularityState:
+        scores = self._bayesian(weights, ratings) if self.by == "bayesian" else weights
+        return PopularityState(scores.astype(np.float32), weights, ratings, newest)
+
+    def _bayesian(self, weights: NDArray[np.float64], ratings: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean = ratings.sum() / weights.sum()
+        strength = weights[weights > 0].mean() if self.prior_strength is None else self.prior_strength
+        seen = strength + weights
+        scores: NDArray[np.float64] = np.full(len(weights), mean)
+        np.divide(strength * mean + ratings, seen, out=scores, where=seen > 0)
+        return scores
 
     def _score(self, fitted: Fitted[PopularityState], queries: Queries) -> NDArray[np.float32]:
         return np.broadcast_to(fitted.state.scores, (len(queries), fitted.catalogue.n_items))
 
 
-def _count(data: Dataset) -> NDArray[np.float64]:
-    return _sum_by_item(data, data.weight)
-
-
-def _sum_by_item(data: Dataset, amounts: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.bincount(data.item, amounts, data.n_items).astype(np.float64, copy=False)
+def _by_item(item: NDArray[np.int32], amounts: NDArray[np.floating], n_items: int) -> NDArray[np.float64]:
+    return np.bincount(item, amounts, n_items).astype(np.float64, copy=False)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tastemaker._native.item_neighbors import Measure
 from tastemaker._native.neighbors import Csr, row_moments
-from tastemaker.data.dataset import Dataset
+from tastemaker.data.catalogue import Catalogue
 from tastemaker.errors import DataError
 
 __all__ = ["SIMILARITIES", "ItemSimilarity", "ItemSpace", "item_space"]
@@ -35,46 +35,46 @@ class ItemSpace(NamedTuple):
     measure: Measure
 
 
-def item_space(data: Dataset, similarity: ItemSimilarity) -> ItemSpace:
+def item_space(data: Catalogue, similarity: ItemSimilarity) -> ItemSpace:
     """The weights whose products, summed over users and scaled, are the similarity.
 
     Raises:
         DataError: for ``adjusted_cosine`` without ratings and ``bm25`` with negative ones.
     """
-    history = data.by_user
+    history = data.history
     users = Csr(history.indptr, history.indices, history.value * history.weight)
     return SIMILARITIES[similarity](users, data)
 
 
-def _cosine(users: Csr, data: Dataset) -> ItemSpace:
+def _cosine(users: Csr, data: Catalogue) -> ItemSpace:
     """x = value · weight; Σ x(u, i) x(u, j) / (‖x(·, i)‖ ‖x(·, j)‖)."""
     squares = np.bincount(users.indices, users.values.astype(np.float64) ** 2, data.n_items)
     return ItemSpace(users, _inverse(np.sqrt(squares)), "product")
 
 
-def _adjusted_cosine(users: Csr, data: Dataset) -> ItemSpace:
+def _adjusted_cosine(users: Csr, data: Catalogue) -> ItemSpace:
     """The cosine of what remains of the ratings when each user's mean is taken off (Sarwar et al., 2001)."""
     if not data.schema.explicit:
         raise DataError('similarity="adjusted_cosine" needs ratings, these data have none; use "cosine"')
-    history = data.by_user
+    history = data.history
     count, total = row_moments(Csr(history.indptr, history.indices, history.value)).T[:2]
     means = np.divide(total, count, out=np.zeros(len(count)), where=count > 0)
     centred = (history.value - means[history.rows()]) * history.weight
     return _cosine(Csr(users.indptr, users.indices, centred.astype(np.float32)), data)
 
 
-def _jaccard(users: Csr, data: Dataset) -> ItemSpace:
+def _jaccard(users: Csr, data: Catalogue) -> ItemSpace:
     """|users of both| / |users of either|."""
     return ItemSpace(_ones(users), _counts(users, data).astype(np.float32), "jaccard")
 
 
-def _lift(users: Csr, data: Dataset) -> ItemSpace:
+def _lift(users: Csr, data: Catalogue) -> ItemSpace:
     """P(i and j) / (P(i) P(j)): how many times as often as chance has them together. Give it a ``min_support``."""
     active = int(np.count_nonzero(np.diff(users.indptr)))
     return ItemSpace(_ones(users), _inverse(_counts(users, data) / max(1, active) ** 0.5), "product")
 
 
-def _bm25(users: Csr, data: Dataset) -> ItemSpace:
+def _bm25(users: Csr, data: Catalogue) -> ItemSpace:
     """Σ of products of BM25 weights, with items as documents and users as their terms (Robertson and Zaragoza, 2009).
 
     x(u, i) = idf(u) · v (k1 + 1) / (v + k1 (1 − b + b · length(i) / mean length)), where v = value · weight,
@@ -91,7 +91,7 @@ def _bm25(users: Csr, data: Dataset) -> ItemSpace:
     return ItemSpace(users._replace(values=(saturated * idf).astype(np.float32)), _no_scale(data), "product")
 
 
-def _no_scale(data: Dataset) -> NDArray[np.float32]:
+def _no_scale(data: Catalogue) -> NDArray[np.float32]:
     return np.ones(data.n_items, np.float32)
 
 
@@ -99,7 +99,7 @@ def _ones(users: Csr) -> Csr:
     return users._replace(values=np.ones_like(users.values))
 
 
-def _counts(users: Csr, data: Dataset) -> NDArray[np.float64]:
+def _counts(users: Csr, data: Catalogue) -> NDArray[np.float64]:
     return np.bincount(users.indices, minlength=data.n_items).astype(np.float64)
 
 
@@ -108,7 +108,7 @@ def _inverse(norms: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.divide(1, norms, out=np.zeros(len(norms)), where=norms > 0).astype(np.float32)
 
 
-SIMILARITIES: dict[str, Callable[[Csr, Dataset], ItemSpace]] = {
+SIMILARITIES: dict[str, Callable[[Csr, Catalogue], ItemSpace]] = {
     "cosine": _cosine,
     "adjusted_cosine": _adjusted_cosine,
     "jaccard": _jaccard,

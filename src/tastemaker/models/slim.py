@@ -11,6 +11,7 @@ from tastemaker._native.item_neighbors import item_neighbors
 from tastemaker._native.linear import times_sparse
 from tastemaker._native.neighbors import Csr
 from tastemaker._native.slim import slim_weights
+from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.base import Fitted, State
 from tastemaker.models.checks import between, whole
@@ -77,7 +78,7 @@ class SLIM(Linear[SLIMState]):
 
     def _fit(self, data: Dataset, progress: Progress) -> SLIMState:
         _, by_item = interactions(data)
-        space = item_space(data, "cosine")
+        space = item_space(Catalogue.of(data), "cosine")
         kept = max(1, min(self.neighbors, data.n_items - 1))
         candidates, _ = item_neighbors(space.users, space.scales, kept, measure=space.measure)
         weights = slim_weights(

@@ -1,12 +1,13 @@
 """Ratings as users like you would give them: the K most similar users who rated the item, and what they say."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tastemaker._native.insertion import Entries, find_entries, insert_entries
 from tastemaker._native.neighbors import (
     Aggregation,
     Csr,
@@ -22,6 +23,7 @@ from tastemaker.data.queries import Queries, as_rows, of_users
 from tastemaker.errors import DataError
 from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import one_of, whole
+from tastemaker.models.new_interactions import with_new_interactions
 from tastemaker.progress import Progress
 from tastemaker.ranking.blocks import query_blocks
 from tastemaker.ranking.reasons import Reason
@@ -36,6 +38,7 @@ class UserKNNState(State):
     Attributes:
         indptr, raters, ratings: int64[n_items + 1], int32[n], float32[n]: who rated each item and how, in training order.
         moments: float64[n_users, 3]: number of each user's ratings, their sum, the sum of their squares.
+        item_moments: float64[n_items, 3]: the same of each item's.
         item_means: float32[n_items], NaN for items without ratings; for implicit feedback how many users an item has.
         global_mean: the mean of all ratings.
     """
@@ -44,6 +47,7 @@ class UserKNNState(State):
     raters: NDArray[np.int32]
     ratings: NDArray[np.float32]
     moments: NDArray[np.float64]
+    item_moments: NDArray[np.float64]
     item_means: NDArray[np.float32]
     global_mean: float
 
@@ -106,6 +110,36 @@ class UserKNN(Recommender[UserKNNState]):
         one_of("aggregation", self.aggregation, ("mean", "weighted", "centred"))
         whole("min_support", self.min_support)
 
+    def update(self, data: Dataset) -> Self:
+        """A copy of this model that has also learned from new interactions; it equals a refit (but for rounding of the means).
+
+        A repeated pair counts as in a Dataset of all interactions made with ``duplicates="auto"``.
+
+        Args:
+            data: interactions alone; users and items that are new to the model may be among them.
+
+        Raises:
+            DataError: if its ids are of another type, or it lacks the ratings or times that the model was fitted on.
+        """
+        fitted = self._fitted
+        new = with_new_interactions(fitted.catalogue, data)
+        catalogue, state = new.catalogue, fitted.state
+        gone, came = new.gone_by_item, new.came_by_item
+        old = Entries(state.indptr, state.raters, state.ratings)
+        dropped = np.sort(find_entries(old, Entries(gone.indptr, gone.indices), catalogue.n_users))
+        by_item = insert_entries(old, dropped, Entries(*_ratings(came, catalogue.schema)))
+        moments, item_moments = (
+            _grown(state.moments, catalogue.n_users),
+            _grown(state.item_moments, len(came)),
+        )
+        for sign, user_side, item_side in ((1, new.came, came), (-1, new.gone, gone)):
+            moments += sign * row_moments(_ratings(user_side, catalogue.schema))
+            item_moments += sign * row_moments(_ratings(item_side, catalogue.schema))
+        model = replace(self)
+        raters = Csr(by_item.indptr, by_item.indices, by_item.value)
+        model._hold(Fitted(_state(raters, moments, item_moments, catalogue.schema), catalogue))
+        return model
+
     def similar_users(self, users: Any, *, k: int = 10) -> pl.DataFrame:
         """The ``k`` users most similar to each of ``users``, whatever they rated.
 
@@ -138,16 +172,7 @@ class UserKNN(Recommender[UserKNNState]):
 
     def _fit(self, data: Dataset, progress: Progress) -> UserKNNState:
         by_item, by_user = _ratings(data.by_item, data.schema), _ratings(data.by_user, data.schema)
-        count, total = row_moments(by_item).T[:2]
-        means = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        return UserKNNState(
-            indptr=by_item.indptr,
-            raters=by_item.indices,
-            ratings=by_item.values,
-            moments=row_moments(by_user),
-            item_means=(means if data.schema.explicit else count).astype(np.float32),
-            global_mean=float(total.sum() / max(1, count.sum())),
-        )
+        return _state(by_item, row_moments(by_user), row_moments(by_item), data.schema)
 
     def _score(self, fitted: Fitted[UserKNNState], queries: Queries) -> NDArray[np.float32]:
         scores = self._from_neighbors(fitted, queries, None)
@@ -252,6 +277,27 @@ class UserKNN(Recommender[UserKNNState]):
         count, total = row_moments(_ratings(queries.history, fitted.catalogue.schema)).T[:2]
         np.divide(total, count, out=everywhere, where=count > 0)
         return everywhere
+
+
+def _state(
+    by_item: Csr, moments: NDArray[np.float64], item_moments: NDArray[np.float64], schema: Schema
+) -> UserKNNState:
+    count, total = item_moments.T[:2]
+    means = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return UserKNNState(
+        indptr=by_item.indptr,
+        raters=by_item.indices,
+        ratings=by_item.values,
+        moments=moments,
+        item_moments=item_moments,
+        item_means=(means if schema.explicit else count).astype(np.float32),
+        global_mean=float(total.sum() / max(1, count.sum())),
+    )
+
+
+def _grown(moments: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """A copy with rows of zeros up to so many."""
+    return np.pad(moments, ((0, rows - len(moments)), (0, 0)))
 
 
 def _ratings(history: History, schema: Schema) -> Csr:

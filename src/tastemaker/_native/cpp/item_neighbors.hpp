@@ -98,10 +98,17 @@ class TopNeighbors {
     return size == k_ ? heap[0].similarity : 0.0f;
   }
 
+  // Append a neighbor less similar than all that the next ones are: no lock, nothing to move. Fewer than k.
+  void append(int32_t item, Similar neighbor) { heap_[item * k_ + size_[item]++] = neighbor; }
+
+  // The similarity that the next neighbor has to reach.
+  float floor(int32_t item) const { return size_[item] == k_ ? heap_[item * k_].similarity : 0.0f; }
+
   // Write an item's neighbors, best first; what is left over is -1 and 0.
   void write(int64_t item, int32_t* neighbors, float* similarities) {
     Similar* heap = heap_.data() + item * k_;
-    std::sort(heap, heap + size_[item], more_similar);
+    std::reverse(heap, heap + size_[item]);  // as it was appended it is in order then
+    if (!std::is_sorted(heap, heap + size_[item], more_similar)) std::sort(heap, heap + size_[item], more_similar);
     for (int64_t n = 0; n < k_; ++n) {
       neighbors[n] = n < size_[item] ? heap[n].item : -1;
       similarities[n] = n < size_[item] ? heap[n].similarity : 0.0f;

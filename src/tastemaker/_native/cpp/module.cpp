@@ -13,6 +13,7 @@ void bind_slim(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
 void bind_grouping(nb::module_&);
+void bind_insertion(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -40,4 +41,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_bpr(m);
   bind_als(m);
   bind_grouping(m);
+  bind_insertion(m);
 }

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "arrays.hpp"
 #include "csr.hpp"
 #include "item_neighbors.hpp"
+#include "item_update.hpp"
 #include "parallel.hpp"
 #include "user_neighbors.hpp"
 
@@ -113,6 +115,38 @@ void item_neighbors(Offsets indptr, Codes items, Values values, bool weighted, V
   });
 }
 
+// The moved items' lists anew, and the pairs found on the way in the lists of the others.
+void update_item_neighbors(Offsets indptr, Codes items, Values values, Offsets column_indptr, Codes column_users,
+                           Values column_values, Codes moved, Values scales, int measure, int64_t min_support,
+                           Array2<const int32_t> old_neighbors, Array2<const float> old_similarities, int threads,
+                           Array2<int32_t> neighbors, Array2<float> similarities) {
+  const int64_t n_items = int64_t(neighbors.shape(0)), k = int64_t(neighbors.shape(1));
+  std::vector<char> is_moved(n_items, 0);
+  for (size_t n = 0; n < moved.size(); ++n) is_moved[moved.data()[n]] = 1;
+  TopNeighbors top(n_items, k);
+  const Neighbors old{old_neighbors.data(), old_similarities.data(), int64_t(old_neighbors.shape(0)),
+                      int64_t(old_neighbors.shape(1))};
+  parallel_for(old.n_items, threads, [&](int64_t item, int) {
+    if (!is_moved[item]) keep_neighbors(old, item, is_moved, top);
+  });
+  const auto find = [&](auto counted) {
+    const MovedPass<decltype(counted)::value> pass{csr_of(indptr, items, values),
+                                                   csr_of(column_indptr, column_users, column_values),
+                                                   moved.data(),
+                                                   is_moved,
+                                                   scales.data(),
+                                                   Measure(measure),
+                                                   int32_t(min_support),
+                                                   top};
+    std::vector scratch(threads, pass.scratch());
+    parallel_for(int64_t(moved.size()), threads, [&](int64_t place, int thread) { pass.run(place, scratch[thread]); });
+  };
+  min_support > 1 ? find(std::true_type{}) : find(std::false_type{});
+  parallel_for(n_items, threads, [&](int64_t item, int) {
+    top.write(item, neighbors.data() + item * k, similarities.data() + item * k);
+  });
+}
+
 // One query after another down its history: the order of a sum is the query's own, so a batch changes nothing.
 void score_from_neighbors(Offsets query_indptr, Codes query_items, Values query_values, Array2<const int32_t> neighbors,
                           Array2<const float> similarities, int threads, Array2<float> out) {
@@ -138,5 +172,6 @@ void bind_neighbors(nb::module_& m) {
   m.def("user_similarities", &tastemaker::user_similarities);
   m.def("predict_from_neighbors", &tastemaker::predict_from_neighbors);
   m.def("item_neighbors", &tastemaker::item_neighbors);
+  m.def("update_item_neighbors", &tastemaker::update_item_neighbors);
   m.def("score_from_neighbors", &tastemaker::score_from_neighbors);
 }
