@@ -11,7 +11,7 @@ from tastemaker import _native
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
-Written by `make bench BENCH=implicit_feedback ARGS=--write`, and with `BENCH=memory` and `BENCH=update`.
+Written by `make bench BENCH=implicit_feedback ARGS=--write`, and with `BENCH=memory`, `BENCH=update` and `BENCH=accuracy`.
 [benchmarks/README.md](../benchmarks/README.md) says what is measured and how. Compare the ratios, not the seconds.
 """
 

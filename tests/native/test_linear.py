@@ -9,6 +9,8 @@ from tastemaker import _native
 from tastemaker._native.linear import (
     gram,
     gram_numpy,
+    sharpen,
+    sharpen_numpy,
     times_dense,
     times_dense_numpy,
     times_sparse,
@@ -74,6 +76,22 @@ def test_sparse_products_equal_their_twins_and_a_row_alone(seed, filled):
         assert two_hops(alone, right, on, start[row : row + 1].copy()).tobytes() == reached[row].tobytes()
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 31, 32, 33, 80]), st.integers(1, 40), st.floats(0, 3)
+)
+def test_sharpening_equals_its_twin_and_a_row_alone(seed, signals, columns, time):
+    rng = np.random.default_rng(seed)
+    x = sparse(rng, 20, columns)
+    x = x._replace(values=x.values / 10)
+    by_column, start = transposed(x, columns), rng.normal(size=(signals, columns)).astype(np.float32)
+    sharpened = sharpen(x, by_column, time, start.copy())
+    np.testing.assert_allclose(sharpened, sharpen_numpy(x, by_column, time, start), rtol=1e-4, atol=1e-4)
+    for row in range(0, signals, 7):
+        alone = sharpen(x, by_column, time, start[row : row + 1].copy())
+        assert alone.tobytes() == sharpened[row].tobytes()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 50), st.integers(1, 40))
 def test_gram_equals_its_twin(seed, rows, columns):
@@ -113,6 +131,7 @@ def test_the_bits_are_the_same_for_any_thread_count():
                     times_sparse(left, right, 100),
                     two_hops(left, right, on, np.zeros((300, 200), np.float32)),
                     gram(on, by_column),
+                    sharpen(on, by_column, 0.01, matrix[:, :200].copy()),
                     slim_weights(by_column, 100, candidates, l1=0.5, l2=1.0),
                 ]
             )

@@ -13,6 +13,8 @@ from tastemaker._native.neighbors import Csr
 __all__ = [
     "gram",
     "gram_numpy",
+    "sharpen",
+    "sharpen_numpy",
     "times_dense",
     "times_dense_numpy",
     "times_sparse",
@@ -83,6 +85,36 @@ def two_hops_numpy(left: Csr, back: Csr, on: Csr, start: Float32) -> Float32:
     """The specification of :func:`two_hops`, up to rounding; leaves ``start`` as it is."""
     reached = left.dense(back.n_rows)[0] @ back.dense(on.n_rows)[0]
     return (start + reached @ on.dense(start.shape[1])[0]).astype(np.float32)
+
+
+def sharpen(rows: Csr, columns: Csr, time: float, signals: Float32) -> Float32:
+    """What ds/dt = −s XᵀX makes of each signal in so much time, by one step of the classic Runge–Kutta method.
+
+    The equation is linear, so that the step is the series s (I − tG + (tG)²/2 − (tG)³/6 + (tG)⁴/24) with G = XᵀX, which is
+    never held.
+
+    Args:
+        rows: X by rows.
+        columns: the same X by columns.
+        time: t.
+        signals: float32[n, columns of X], C-contiguous; changed in place.
+
+    Returns:
+        ``signals``.
+    """
+    kernels.sharpen(*rows.contiguous(), *columns.contiguous(), time, threads(), signals)
+    return signals
+
+
+def sharpen_numpy(rows: Csr, columns: Csr, time: float, signals: Float32) -> Float32:
+    """The specification of :func:`sharpen`, up to rounding; leaves ``signals`` as they are."""
+    x = rows.dense(columns.n_rows)[0]
+    slope = -x.T @ x
+    first = signals @ slope
+    second = (signals + time / 2 * first) @ slope
+    third = (signals + time / 2 * second) @ slope
+    fourth = (signals + time * third) @ slope
+    return (signals + time / 6 * (first + 2 * second + 2 * third + fourth)).astype(np.float32)
 
 
 def gram(rows: Csr, columns: Csr) -> Float32:

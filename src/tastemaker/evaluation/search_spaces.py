@@ -87,7 +87,14 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
     },
     "ease": {"regularization": Range(5.0, 5000.0, log=True)},
     "slim": {"l1": Range(0.01, 10.0, log=True), "l2": Range(1.0, 500.0, log=True)},
-    "graph_filter": {"factors": Range(32, 1024, log=True), "low_pass": Range(0.0, 1.0)},
+    "graph_filter": {
+        "factors": Range(32, 1024, log=True),
+        "low_pass": Range(0.0, 1.0),
+        "sharpen": Range(0.0, 3.0),
+        "user_exponent": Range(0.0, 0.8),
+        "item_exponent": Range(0.0, 0.8),
+        "popularity": Range(0.0, 0.5),
+    },
     "blend": {"normalize": Choice(("z-score", "min-max", "rank"))},
 }
 
