@@ -110,10 +110,13 @@ def ndcg(model: Any, table: Table, held_out: NDArray[np.int64]) -> float:
     return float(np.mean(gains))
 
 
-def run(model: type[Any], table: Table, parts: list[tm.Dataset], held_out: Any, figures: Figures) -> None:
+def run(
+    model: type[Any], seed: int, table: Table, parts: list[tm.Dataset], held_out: Any, figures: Figures
+) -> None:
     """Update and refit, and compare what they, and the model as it was, recommend."""
     known, new, everything = map(replace, parts)  # without what another model has had computed
-    stale, refitted = model(), model()
+    seeded = {"seed": seed} if hasattr(model, "seed") else {}
+    stale, refitted = model(**seeded), model(**seeded)
     stale.fit(known)
     seconds, updated = timed(lambda: stale.update(new))
     figures.update.append(seconds)
@@ -125,10 +128,10 @@ def run(model: type[Any], table: Table, parts: list[tm.Dataset], held_out: Any, 
 
 def measured(models: list[str], table: Table, splits: Iterable[Any], judge: bool) -> dict[str, Figures]:
     figures = {name: Figures() for name in models}
-    for known, new, held_out in splits:
+    for seed, (known, new, held_out) in enumerate(splits):
         parts = [dataset(table, rows) for rows in (known, new, np.concatenate([known, new]))]
         for name, own in figures.items():
-            run(getattr(tm, name), table, parts, held_out if judge else None, own)
+            run(getattr(tm, name), seed, table, parts, held_out if judge else None, own)
             print(f"  {name}: update {own.update[-1]:.3f} s, refit {own.refit[-1]:.3f} s", file=sys.stderr)
     return figures
 
@@ -151,8 +154,8 @@ def quality(section: Section, models: list[str], name: str, table: Table, rounds
                 [
                     model,
                     *figures.times(),
-                    *(f"{value:.4f}" for value in np.median(figures.ndcg, axis=0)),
-                    f"{kept(figures):.2%}",
+                    *(f"{value:.4f}" for value in np.mean(figures.ndcg, axis=0)),
+                    spread(figures),
                 ]
                 for model, figures in rows.items()
             ),
@@ -162,17 +165,19 @@ def quality(section: Section, models: list[str], name: str, table: Table, rounds
         section.lines.append("")
 
 
-def kept(figures: Figures) -> float:
-    """The median share of the refit's NDCG that the updated model has."""
-    return median(updated / refitted for _, updated, refitted in figures.ndcg)
+def spread(figures: Figures) -> str:
+    """The least and the greatest share of the refit's NDCG that an updated model has."""
+    shares = [updated / refitted for _, updated, refitted in figures.ndcg]
+    return f"{min(shares):.2%} to {max(shares):.2%}"
 
 
 def judge(section: Section, model: str, figures: Figures) -> None:
-    gain = median(updated / stale for stale, updated, _ in figures.ndcg)
-    met = kept(figures) >= NDCG_TARGET and gain > 1
-    section.met &= met
+    stale, updated, refitted = np.mean(figures.ndcg, axis=0)
+    kept = updated / refitted
+    met = kept >= NDCG_TARGET and updated > stale
+    section.met &= bool(met)
     section.lines.append(
-        f"- {model}: **{kept(figures):.2%}** of the refit's NDCG, target {NDCG_TARGET:.1%}; {gain:.2%} of the stale model's: "
+        f"- {model}: **{kept:.2%}** of the refit's NDCG, target {NDCG_TARGET:.1%}; {updated / stale:.2%} of the stale model's: "
         f"{'met' if met else 'MISSED'}."
     )
 
@@ -206,7 +211,7 @@ def main() -> bool:
         f"{machine()}; {date.today():%d %B %Y}."
     )
     section.say(
-        f"Medians of {args.rounds} splits (of three for the made-up data). NDCG@{K}; *refit* is all of `fit`."
+        f"Median seconds and mean NDCG@{K} of {args.rounds} splits (of three for the made-up data); *refit* is all of `fit`."
     )
     quality(section, models, args.data, public(args.data), args.rounds)
     with tempfile.TemporaryDirectory() as folder:

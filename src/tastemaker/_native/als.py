@@ -69,8 +69,12 @@ class Solved(NamedTuple):
     penalties: NDArray[np.float64]
 
 
-def padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def padded(rows: NDArray[np.float32], count: int | None = None) -> NDArray[np.float32]:
     """A copy of ``rows`` with columns of zeros up to the next width that the kernel was compiled for.
+
+    Args:
+        rows: float32[n, factors].
+        count: how many rows the copy has, further ones being zeros; n unless given.
 
     Raises:
         ValueError: if there are more than `MAX_FACTORS` columns.
@@ -78,8 +82,8 @@ def padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     n, factors = rows.shape
     if factors > MAX_FACTORS:
         raise ValueError(f"factors must be at most {MAX_FACTORS}, got {factors}")
-    wide = _zeros(n, next(width for width in kernels.als_widths if width >= factors))
-    wide[:, :factors] = rows
+    wide = _zeros(n if count is None else count, next(w for w in kernels.als_widths if w >= factors))
+    wide[:n, :factors] = rows
     return wide
 
 

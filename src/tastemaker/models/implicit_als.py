@@ -142,8 +142,8 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         new ones, with the items as they are by then; the most changed come first. Rows of which a twentieth or more is new, new
         users and new items among them, are always solved for; other users as far as that costs no more than a small part of a
         fit, and other items stay. Of a repeated pair the weights are added up. With 1 % new interactions of ml-1m the NDCG@10
-        was 99.7 to 99.9 % of a refit's where they were drawn at random and 99.2 to 99.8 % where they were the latest
-        (medians of three and four splits, ``benchmarks/update.py``); refit from time to time, since what stays where it is
+        was a refit's to a few thousandths, which is also how far refits with other seeds are apart (``benchmarks/update.py``);
+        refit from time to time, since what stays where it is
         drifts away from what a refit would give.
 
         Args:
@@ -156,8 +156,8 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         new = with_new_interactions(fitted.catalogue, data)
         catalogue, state = new.catalogue, fitted.state
         history = catalogue.history
-        users = _grown(padded(state.user_factors), catalogue.n_users)
-        items = _grown(padded(state.item_factors), catalogue.n_items)
+        users = padded(state.user_factors, catalogue.n_users)
+        items = padded(state.item_factors, catalogue.n_items)
         rows = changed(
             np.bincount(new.came.indices, minlength=catalogue.n_items),
             np.bincount(history.indices, minlength=catalogue.n_items),
@@ -330,8 +330,3 @@ def _transposed(rows: Csr, columns: int) -> Csr:
     matrix = rows.scipy(columns).tocsc()
     values = rows.values if (rows.values == rows.values[:1]).all() else matrix.data
     return Csr(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), values)
-
-
-def _grown(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """``rows`` with rows of zeros up to ``count``."""
-    return padded(np.concatenate([rows, np.zeros((count - len(rows), rows.shape[1]), np.float32)]))
