@@ -67,6 +67,15 @@ def test_the_loss_reported_is_the_loss(data: Dataset, solver: str, loss: str) ->
     assert (np.diff(state.history) <= 1e-5 * state.history[0]).all()
 
 
+@pytest.mark.parametrize(("epochs", "chosen"), [(3, "cholesky"), (800, "cg")])
+def test_the_solver_is_chosen_by_the_work(data: Dataset, epochs: int, chosen: str) -> None:
+    automatic, named = (
+        ImplicitALS(factors=64, epochs=epochs, solver=solver).fit(data)._fitted.state
+        for solver in ("auto", chosen)
+    )
+    assert automatic.history.tobytes() == named.history.tobytes()
+
+
 @pytest.mark.parametrize("factors", [5, 40, 64])
 def test_folding_in_the_history_gives_the_learned_factors_to_the_bit(data: Dataset, factors: int) -> None:
     model = ImplicitALS(factors=factors, epochs=3).fit(data)
