@@ -1,6 +1,7 @@
 """Tuning: better than a bad default, same seed same trials, resumed, within the budget, and the test part is not seen."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,37 @@ def test_bad_settings_are_given_up_on_few_users() -> None:
     assert (complete["share"] == 1).all()
     assert found.parameters["weights"]["popularity"] == 1
     assert pruned["weights.random"].median() > complete["weights.random"].median()
+
+
+def test_without_pruning_every_setting_is_judged_on_all_users() -> None:
+    rng = np.random.default_rng(0)
+    user, item = np.nonzero(rng.random((3000, 20)) < 0.3)
+    data = tm.Dataset.from_interactions({"user": user, "item": item})
+    space = {"weights.random": Range(0.001, 100.0, log=True)}
+    blend = tm.Blend(models=["popularity", "random"], weights=[1, 0.01])
+    found = tm.tune(blend, data, trials=6, space=space, prune=False, refit=False)
+    assert found.trials["state"].to_list() == ["complete"] * 6
+    assert (found.trials["share"] == 1).all()
+
+
+def test_relevance_and_candidates_are_those_of_evaluate(data: tm.Dataset, tmp_path: Path) -> None:
+    space, model = {"neighbors": Range(5, 50)}, tm.ItemKNN(neighbors=20)
+    wishes: dict[str, Any] = {"relevant_from": 1, "sampled": 20}
+    split = tm.evaluation.make_splits(data, "leave-last")[0]
+    first = tm.tune(
+        model,
+        data,
+        trials=1,
+        validation=split,
+        space=space,
+        refit=False,
+        storage=tmp_path / "trials",
+        **wishes,
+    )
+    judged = tm.evaluate(model, split, metrics="ndcg@10", **wishes)
+    assert first.value == judged["ndcg@10"] != tm.evaluate(model, split, metrics="ndcg@10")["ndcg@10"]
+    with pytest.raises(TastemakerError, match="other relevance, candidates"):
+        tm.tune(model, data, trials=1, validation=split, space=space, storage=tmp_path / "trials")
 
 
 def test_settings_that_the_data_do_not_allow_fail_alone(data: tm.Dataset) -> None:

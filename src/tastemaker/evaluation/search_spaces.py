@@ -81,9 +81,10 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "negatives": Choice(("uniform", "popularity")),
     },
     "als": {
-        "regularization": Range(0.0001, 0.1, log=True),
+        "factors": Range(32, 512, log=True),
+        "regularization": Range(0.0005, 0.05, log=True),
         "unobserved_weight": Range(0.003, 1.0, log=True),
-        "epochs": Range(5, 30),
+        "epochs": Range(5, 30, log=True),
     },
     "ease": {"regularization": Range(5.0, 5000.0, log=True)},
     "slim": {"l1": Range(0.01, 10.0, log=True), "l2": Range(1.0, 500.0, log=True)},

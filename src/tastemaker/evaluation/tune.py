@@ -3,20 +3,20 @@
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError, TastemakerError, require
+from tastemaker.evaluation.deadline import OutOfTime, until
 from tastemaker.evaluation.fold import measure, obstacle
-from tastemaker.evaluation.plan import Plan
+from tastemaker.evaluation.plan import Plan, Sampled
 from tastemaker.evaluation.protocols import make_splits, splits_of
 from tastemaker.evaluation.search_spaces import (
     Space,
@@ -30,7 +30,7 @@ from tastemaker.metrics.metric import Metric
 from tastemaker.models import model_class
 from tastemaker.models.base import Recommender
 from tastemaker.models.checks import between, whole
-from tastemaker.progress import Progress, Task, current, use
+from tastemaker.progress import current
 
 if TYPE_CHECKING:
     import optuna
@@ -87,6 +87,9 @@ def tune(
     storage: str | Path | None = None,
     validation: Validation | Split | None = None,
     space: Space | None = None,
+    relevant_from: float | None = None,
+    sampled: Sampled = None,
+    prune: bool = True,
     refit: bool = True,
 ) -> Tuned:
     """Search for the hyper-parameters with the best metric on validation data (Tree-structured Parzen Estimator, by Optuna).
@@ -107,6 +110,10 @@ def tune(
         validation: how to cut the validation part from the training part (``"holdout"``, ``"leave-last"``, ``"time"``), or a
             Split of it. By default the Split's own validation part where it has one, else a hold-out.
         space: where to look, instead of the default ranges.
+        relevant_from, sampled: what counts as relevant, and against which candidates, as in
+            :func:`tastemaker.evaluation.evaluate`.
+        prune: False judges every setting on all users: it takes longer, and is right where what is best depends on how much
+            there is to learn from, as the number of factors does.
         refit: fit the best model on the whole training part.
 
     Raises:
@@ -117,15 +124,18 @@ def tune(
     require("optuna", "tune")
     base = _prototype(model)
     train, split = _cut(data, validation, seed)
-    plan = Plan.of(split.train.schema, metrics=[metric], seed=seed)
+    plan = Plan.of(
+        split.train.schema, metrics=[metric], relevant_from=relevant_from, sampled=sampled, seed=seed
+    )
     chosen = plan.metrics[0]
     if reason := obstacle(chosen, base):
         raise DataError(f"{base.name} cannot be tuned by {chosen.name}: {reason}")
     space = space_of(base) if space is None else space
     if not space:
         raise TastemakerError(f"{base.name}: the space is empty, so there is nothing to tune")
-    study = _study(chosen, storage, _identity(base, chosen, split, seed, space))
-    search = _Search(study, base, space, _rungs(split, plan, seed), chosen, seed)
+    study = _study(chosen, storage, _identity(base, plan, split, space))
+    rungs = _rungs(split, plan, _SHARES if prune else (1.0,))
+    search = _Search(study, base, space, rungs, chosen, seed)
     search.run(_limits(trials, budget_seconds), budget_seconds)
     if not search.best():
         reasons = {t.user_attrs["error"] for t in study.trials if "error" in t.user_attrs}
@@ -173,16 +183,16 @@ def _cut(data: Dataset | Split, validation: Validation | Split | None, seed: int
     return train, splits_of(split)[0]
 
 
-def _identity(
-    base: Recommender[Any], metric: Metric, split: Split, seed: int, space: Space
-) -> dict[str, Any]:
+def _identity(base: Recommender[Any], plan: Plan, split: Split, space: Space) -> dict[str, Any]:
     """What a stored search must agree in to be resumed."""
     return {
         "model": base.name,
         "parameters": json.loads(json.dumps(base.parameters(), default=str)),
-        "metric": metric.name,
+        "metric": plan.metrics[0].name,
+        "relevance": plan.relevance,
+        "candidates": plan.sampled,
         "data": [split.train.fingerprint, split.test.fingerprint],
-        "seed": seed,
+        "seed": plan.seed,
         "space": {name: str(where) for name, where in space.items()},
     }
 
@@ -216,16 +226,21 @@ def _study(metric: Metric, storage: str | Path | None, identity: dict[str, Any])
     return study
 
 
-def _rungs(split: Split, plan: Plan, seed: int) -> list[tuple[float, Trial]]:
+def _rungs(split: Split, plan: Plan, shares: tuple[float, ...]) -> list[tuple[float, Trial]]:
     """The split for growing shares of its users, the last for all of them."""
-    order = np.random.default_rng(seed).permutation(np.unique(split.test.user))
+    order = np.random.default_rng(plan.seed).permutation(np.unique(split.test.user))
     rungs = []
-    for share in _SHARES[:-1]:
+    for share in shares[:-1]:
         users = order[: round(share * len(order))]
         if len(users) >= _LEAST_USERS:
-            train, test = (part.select(np.isin(part.user, users)) for part in (split.train, split.test))
-            rungs.append((share, Trial.of(Split(train, test, split.name), plan)))
+            rungs.append((share, Trial.of(_of_users(split, users), plan)))
     return [*rungs, (1.0, Trial.of(split, plan))]
+
+
+def _of_users(split: Split, users: NDArray[np.int32]) -> Split:
+    train, test = (np.isin(part.user, users) for part in (split.train, split.test))
+    negatives = None if split.negatives is None else split.negatives[test]
+    return Split(split.train.select(train), split.test.select(test), split.name, negatives=negatives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +264,7 @@ class _Search:
                 left = math.inf if budget is None else budget - (time.monotonic() - start)
                 if left <= 0 and self.best():
                     break
-                with _until(time.monotonic() + left if self.best() else math.inf):
+                with until(time.monotonic() + left if self.best() else math.inf):
                     self._try()
                 reached = self._done() if trials else min(total, round(time.monotonic() - start))
                 task.advance(reached - shown, **self.best(), trials=self._done() - first)
@@ -279,7 +294,7 @@ class _Search:
         settings = {name: where.suggest(trial, name) for name, where in self.space.items()}
         try:
             value = self._judge(trial, settings, prune=done > 0)
-        except _OutOfTime:
+        except OutOfTime:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         except (TastemakerError, ValueError) as error:
             trial.set_user_attr("error", str(error))
@@ -301,40 +316,6 @@ class _Search:
                 if prune and trial.should_prune():
                     return None
         return value
-
-
-class _OutOfTime(Exception):  # noqa: N818  # it ends a trial, and is no error
-    pass
-
-
-class _Clock(Progress):
-    """Passes progress on, and ends the work when the time is over."""
-
-    def __init__(self, shown: Progress, deadline: float) -> None:
-        self._shown, self._deadline = shown, deadline
-
-    def start(self, task: str, total: int, unit: str = "") -> Task:
-        return _ClockTask(self._shown.start(task, total, unit), self._deadline)
-
-
-class _ClockTask(Task):
-    def __init__(self, shown: Task, deadline: float) -> None:
-        self._shown, self._deadline = shown, deadline
-
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        self._shown.advance(steps, **figures)
-        if time.monotonic() > self._deadline:
-            raise _OutOfTime
-
-    def __exit__(self, *outcome: Any) -> None:
-        self._shown.__exit__(*outcome)
-
-
-@contextmanager
-def _until(deadline: float) -> Iterator[None]:
-    """Break off what reports progress within when the time is over."""
-    with use(_Clock(current(), deadline)):
-        yield
 
 
 def _table(study: "optuna.Study") -> pl.DataFrame:
