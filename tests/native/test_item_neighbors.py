@@ -166,12 +166,12 @@ def columns(rows: Csr, which: np.ndarray) -> Csr:
     st.integers(1, 25),
 )
 def test_moved_items_equal_the_twin(seed, measure, min_support, neighbors, filled, which, known):
-    """Lists of some other users for the first items, then those of the moved items anew."""
+    """Lists of some other users for the first items, then those of the moved items anew, longer or shorter."""
     rows, moved = baskets(seed, 40, 25, filled), np.array(sorted(which), np.int32)
     scales = counts(rows, 25)
     if measure == "product":
         scales = (1 / np.sqrt(np.maximum(scales, 1))).astype(np.float32)
-    old = item_neighbors(baskets(seed + 1, 40, known, filled), np.ones(known, np.float32), min(neighbors, 7))
+    old = item_neighbors(baskets(seed + 1, 40, known, filled), np.ones(known, np.float32), 7)
     options = {"measure": measure, "min_support": min_support}
     given = old, rows, columns(rows, moved), moved, scales, neighbors
     codes, similarities = update_item_neighbors(*given, **options)

@@ -101,6 +101,9 @@ class TopNeighbors {
   // Append a neighbor less similar than all that the next ones are: no lock, nothing to move. Fewer than k.
   void append(int32_t item, Similar neighbor) { heap_[item * k_ + size_[item]++] = neighbor; }
 
+  // How many neighbors each item keeps.
+  int64_t k() const { return k_; }
+
   // The similarity that the next neighbor has to reach.
   float floor(int32_t item) const { return size_[item] == k_ ? heap_[item * k_].similarity : 0.0f; }
 

@@ -104,10 +104,14 @@ struct MovedPass {
   }
 };
 
-// An item's list as it was, but for the moved items in it.
+// An item's list as it was, but for the moved items in it, and for what a shorter list has no room for.
 inline void keep_neighbors(const Neighbors& old, int64_t item, const std::vector<char>& is_moved, TopNeighbors& top) {
-  for (int64_t n = (item + 1) * old.k - 1; n >= item * old.k; --n)
-    if (old.codes[n] >= 0 && !is_moved[old.codes[n]]) top.append(int32_t(item), {old.similarities[n], old.codes[n]});
+  const auto stays = [&](int64_t n) { return old.codes[n] >= 0 && !is_moved[old.codes[n]]; };
+  const int64_t begin = item * old.k;
+  int64_t end = begin;
+  for (int64_t room = top.k(); end < begin + old.k && room > 0; ++end) room -= stays(end);
+  for (int64_t n = end - 1; n >= begin; --n)
+    if (stays(n)) top.append(int32_t(item), {old.similarities[n], old.codes[n]});
 }
 
 }  // namespace tastemaker
