@@ -169,3 +169,14 @@ def test_extending_keeps_what_ids_are() -> None:
     assert (larger.ids.to_list(), codes.tolist()) == ([1, 2, 1000], [2, 1])
     with pytest.raises(DataError, match=r"column 'who': ids are Int8 and String in different tables"):
         narrow.extended(Vocabulary.from_values(["a"]), "who")
+
+
+def test_uuids_and_their_text_are_one_type_and_other_text_is_not() -> None:
+    known = Vocabulary.from_values([UUID(int=1)])
+    larger, _ = known.extended(Vocabulary.from_values([str(UUID(int=2))]))
+    assert larger.decode_list([0, 1]) == [UUID(int=1), UUID(int=2)]
+    for odd in ("bob", str(UUID(int=0xAB)).upper()):  # the latter would be another id on its way out
+        with pytest.raises(DataError, match=f"column 'who': ids are UUIDs and other text, e.g. '{odd}'"):
+            known.extended(Vocabulary.from_values([odd]), "who")
+        with pytest.raises(DataError, match="column 'who': ids are UUIDs and other text"):
+            Vocabulary.from_values([UUID(int=1)], [odd], column="who")

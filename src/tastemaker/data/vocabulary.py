@@ -13,7 +13,7 @@ from tastemaker.errors import DataError
 
 __all__ = ["Vocabulary", "id_series"]
 
-_UUID = "uuid"
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"  # as str(UUID) writes it
 
 
 def _is_uuid(values: pl.Series) -> bool:
@@ -68,6 +68,15 @@ def id_series(values: Any, column: str = "id") -> pl.Series:
     return series
 
 
+def _check_uuids(ids: pl.Series, column: str) -> None:
+    """Raise a DataError if some of the text does not stand for a UUID."""
+    other = ids.filter(~ids.str.contains(_UUID))
+    if len(other):
+        raise DataError(
+            f"column {column!r}: ids are UUIDs and other text, e.g. {other[0]!r}; give them one type"
+        )
+
+
 class Vocabulary:
     """A bijection between the caller's ids and the codes 0, 1, …, n − 1.
 
@@ -96,7 +105,10 @@ class Vocabulary:
                 kinds = " and ".join(sorted({str(p.dtype) for p in parts}))
                 raise DataError(f"column {column!r}: ids are {kinds} in different tables; give them one type")
             parts = wide
-        return cls(pl.concat(parts).unique(maintain_order=True).rechunk(), uuid=uuid)
+        ids = pl.concat(parts).unique(maintain_order=True).rechunk()
+        if uuid:
+            _check_uuids(ids, column)
+        return cls(ids, uuid=uuid)
 
     def extended(self, more: "Vocabulary", column: str = "id") -> tuple["Vocabulary", NDArray[np.int32]]:
         """The ids of ``more`` that are not known after those that are, which keep their codes.
@@ -120,6 +132,8 @@ class Vocabulary:
         unknown = codes < 0
         if not unknown.any():
             return self, codes
+        if self.uuid:
+            _check_uuids(more.ids, column)
         codes = codes.copy()
         codes[unknown] = np.arange(len(self), len(self) + np.count_nonzero(unknown), dtype=np.int32)
         return Vocabulary(
