@@ -210,12 +210,22 @@ def test_long_columns_are_encoded_in_stretches(tmp_path: Path, monkeypatch: pyte
     assert parts.item_features.equals(whole.item_features)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_path_is_one_file_whatever_is_in_its_name(tmp_path: Path, kind: str) -> None:
+    for number, name in enumerate(("sales[1]", "sales1", "s*", "sales")):
+        table = pl.DataFrame({"user": [number], "item": [1]})
+        (table.write_csv if kind == "csv" else table.write_parquet)(tmp_path / f"{name}.{kind}")
+    for number, name in enumerate(("sales[1]", "sales1", "s*", "sales")):
+        data = Dataset.from_interactions(tmp_path / f"{name}.{kind}")
+        assert data.users.ids.to_list() == [number]
+
+
 def test_only_the_columns_asked_for_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pl.DataFrame(COLUMNS | {"note": ["x"] * 4}).write_parquet(tmp_path / "r.parquet")
     read: list[str] = []
     inner = pl.read_parquet
     monkeypatch.setattr(
-        pl, "read_parquet", lambda path, columns: read.extend(columns) or inner(path, columns=columns)
+        pl, "read_parquet", lambda path, columns, **o: read.extend(columns) or inner(path, columns=columns, **o)
     )
     assert rows(Dataset.from_interactions(tmp_path / "r.parquet", **NAMES)) == EXPECTED
     assert set(read) == set(COLUMNS)

@@ -37,8 +37,9 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self.columns = list(pl.read_parquet_schema(path))
-            self.height = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+            whole = pl.scan_parquet(path, glob=False)
+            self.columns = whole.collect_schema().names()
+            self.height = int(whole.select(pl.len()).collect().item())
         except pl.exceptions.PolarsError as error:
             raise _unreadable(path, error) from error
 
@@ -48,7 +49,7 @@ class ParquetTable:
     def select(self, columns: Sequence[str]) -> pl.DataFrame:
         """Some of the columns."""
         try:
-            return pl.read_parquet(self._path, columns=list(columns))
+            return pl.read_parquet(self._path, columns=list(columns), glob=False)
         except pl.exceptions.PolarsError as error:
             raise _unreadable(self._path, error) from error
 
@@ -186,7 +187,9 @@ def _read_text(path: Path, separator: str, columns: Sequence[str] | None) -> pl.
             raise DataError(f"{path} holds control characters; give it a one-character separator")
         source, split_at = io.BytesIO(content.replace(separator.encode(), b"\x1f")), "\x1f"
     try:
-        frame = pl.read_csv(source, separator=split_at, has_header=columns is None, infer_schema=False)
+        frame = pl.read_csv(
+            source, separator=split_at, has_header=columns is None, infer_schema=False, glob=False
+        )
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise DataError(f"{path}: {_what_is_wrong(path, separator) or _first_line(error)}") from error
     if columns is not None:
