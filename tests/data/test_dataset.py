@@ -225,7 +225,9 @@ def test_only_the_columns_asked_for_are_read(tmp_path: Path, monkeypatch: pytest
     read: list[str] = []
     inner = pl.read_parquet
     monkeypatch.setattr(
-        pl, "read_parquet", lambda path, columns, **o: read.extend(columns) or inner(path, columns=columns, **o)
+        pl,
+        "read_parquet",
+        lambda path, columns, **o: read.extend(columns) or inner(path, columns=columns, **o),
     )
     assert rows(Dataset.from_interactions(tmp_path / "r.parquet", **NAMES)) == EXPECTED
     assert set(read) == set(COLUMNS)

@@ -140,6 +140,11 @@ class TestEveryUpdate:
         with pytest.raises(DataError, match="column 'user'"):
             model.update(dataset(NEW.with_columns(user=pl.int_range(len(NEW)))))
 
+    def test_needs_a_dataset(self, model: Any) -> None:
+        model.fit(dataset(OLD))
+        with pytest.raises(DataError, match="update expects a Dataset, got DataFrame; see"):
+            model.update(NEW)
+
     def test_needs_the_times_and_no_ratings(self, model: Any) -> None:
         model.fit(dataset(OLD))
         with pytest.raises(DataError, match="fitted on times; name their column in timestamp="):

@@ -16,6 +16,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import KINDS, Queries, as_rows, of_users, queries_from_ids
 from tastemaker.errors import CannotAnswerError, DataError, NotFittedError
 from tastemaker.models.answer import FALLBACK, Rules, Wish, answer
+from tastemaker.models.checks import a_dataset
 from tastemaker.progress import Progress, current
 from tastemaker.ranking.blocks import query_blocks
 from tastemaker.ranking.reasons import Explanation, Reason
@@ -111,10 +112,7 @@ class Recommender(ABC, Generic[S]):
         Raises:
             DataError: if the data lack what the model needs.
         """
-        if not isinstance(data, Dataset):
-            raise DataError(
-                f"fit expects a Dataset, got {type(data).__name__}; see Dataset.from_interactions"
-            )
+        a_dataset("fit", data)
         self._hold(Fitted(self._fit(data, current()), Catalogue.of(data)))
         return self
 

@@ -1,10 +1,21 @@
-"""Checks of hyper-parameters at construction: what was received, what was expected."""
+"""Checks of hyper-parameters at construction, and of arguments: what was received, what was expected."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["between", "flag", "one_of", "whole"]
+from tastemaker.data.dataset import Dataset
+from tastemaker.errors import DataError
+
+__all__ = ["a_dataset", "between", "flag", "one_of", "whole"]
+
+
+def a_dataset(method: str, data: Any) -> None:
+    """Refuse what is not a Dataset."""
+    if not isinstance(data, Dataset):
+        raise DataError(
+            f"{method} expects a Dataset, got {type(data).__name__}; see Dataset.from_interactions"
+        )
 
 
 def whole(name: str, value: Any, low: int = 1) -> None:

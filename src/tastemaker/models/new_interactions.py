@@ -12,6 +12,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History
 from tastemaker.errors import DataError
+from tastemaker.models.checks import a_dataset
 from tastemaker.models.new_items import with_rows
 
 __all__ = ["MUCH", "NewInteractions", "changed", "with_new_interactions"]
@@ -67,8 +68,10 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
         data: with ids of the same types.
 
     Raises:
-        DataError: if the ids of ``data`` are of another type, or it lacks the ratings or times that the catalogue has.
+        DataError: if ``data`` is no Dataset, its ids are of another type, or it lacks the ratings or times that the catalogue
+            has.
     """
+    a_dataset("update", data)
     _check(catalogue.schema, data.schema)
     users, user = catalogue.users.extended(data.users, data.schema.user)
     items, item = catalogue.items.extended(data.items, data.schema.item)

@@ -11,6 +11,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
 from tastemaker.data.vocabulary import Vocabulary
+from tastemaker.models.checks import a_dataset
 
 __all__ = ["with_new_items", "with_rows"]
 
@@ -28,8 +29,9 @@ def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, Hist
         The larger catalogue, and one history row a new item, whose indices are user codes.
 
     Raises:
-        DataError: if the ids of ``data`` are of another type.
+        DataError: if ``data`` is no Dataset, or its ids are of another type.
     """
+    a_dataset("fold_in_items", data)
     ids = Vocabulary.from_values(catalogue.items.ids, data.items.ids, column=data.schema.item).ids
     items = Vocabulary(ids, uuid=catalogue.items.uuid)
     user_codes = catalogue.users.encode(data.users.ids)
