@@ -189,3 +189,12 @@ def test_items_that_grow_little_are_off_by_little() -> None:
     little = more < 0.05 * count
     assert off[np.ix_(little, little)].max() > 0
     assert off[~little].max() < 1e-6
+
+
+def test_items_folded_in_count_only_once_items_are_learned_anew() -> None:
+    arrived = dataset(NEW.filter(pl.col("item") >= 30))
+    folded = ImplicitALS(factors=8, epochs=4).fit(dataset(OLD)).fold_in_items(arrived)
+    again = folded.update(arrived.select(np.zeros(len(arrived), np.bool_)))
+    one, other = (model.recommend(history=[[3, 5]], k=9) for model in (folded, again))
+    assert other.lists() == one.lists()
+    np.testing.assert_array_equal(other.scores, one.scores)

@@ -165,15 +165,18 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         )
         eigenvalues = np.zeros(items.shape[1], np.float32)
         eigenvalues[: self.factors] = state.eigenvalues
+        counted = state.items
         if len(rows):  # else the items stay, and so does their basis
             spectrum, _ = turn_to_eigenbasis(users, items)
             theirs = history.columns(rows, catalogue.n_items)
-            self._improve(theirs, catalogue.schema, items, rows, users, spectrum)
+            self._improve(theirs, catalogue.schema, items, rows, users, spectrum, len(users))
             eigenvalues, _ = turn_to_eigenbasis(items, users)
+            counted = len(items)
         rows = changed(new.came.lengths, history.lengths, _UPDATE_COST * self.epochs * len(history.indices))
-        self._improve(history.take(rows), catalogue.schema, users, rows, items, eigenvalues)
+        self._improve(history.take(rows), catalogue.schema, users, rows, items, eigenvalues, counted)
         model = replace(self)
-        model._hold(Fitted(self._state_of(users, items, eigenvalues, state.history), catalogue))
+        learned = self._state_of(users, items, eigenvalues, state.history)
+        model._hold(Fitted(replace(learned, items=counted), catalogue))
         return model
 
     def _improve(
@@ -184,8 +187,9 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         which: NDArray[np.integer],
         fixed: NDArray[np.float32],
         eigenvalues: NDArray[np.float32],
+        others: int,
     ) -> None:
-        """Solve for some of ``rows``, in place; ``history`` is theirs."""
+        """Solve for some of ``rows``, in place; ``history`` is theirs, and ``others`` is as for `solve_rows`."""
         chosen = padded(rows[which])
         solve_rows(
             _weighted(history, schema),
@@ -195,6 +199,7 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
             self._loss,
             solver=self._solver_for(len(history.indices)),
             steps=_UPDATE_STEPS,
+            others=others,
         )
         rows[which] = chosen
 
