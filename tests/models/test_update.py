@@ -198,3 +198,19 @@ def test_items_folded_in_count_only_once_items_are_learned_anew() -> None:
     one, other = (model.recommend(history=[[3, 5]], k=9) for model in (folded, again))
     assert other.lists() == one.lists()
     np.testing.assert_array_equal(other.scores, one.scores)
+
+
+def test_an_item_that_only_new_users_have_is_learned() -> None:
+    new = Dataset.from_interactions(
+        {
+            "user": ["x", "x", "x", "y", "y"],
+            "item": [3, 5, 99, 3, 99],
+            "weight": [1] * 5,
+            "time": [90_000] * 5,
+        },
+        weight="weight",
+        timestamp="time",
+    )
+    updated = ImplicitALS(factors=8, epochs=4).fit(dataset(OLD)).update(new)
+    assert updated.similar_items([99], k=3).lists()[0]
+    assert 99 in updated.recommend(history=[[3]], k=updated.catalogue.n_items).lists()[0]
