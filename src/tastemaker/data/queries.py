@@ -136,7 +136,7 @@ def _ratings_of_row(row: Any, length: int, center: float) -> list[Any]:
 
 
 def _checked_ratings(values: list[Any], what: str) -> NDArray[np.float32]:
-    bad = [v for v in values if not isinstance(v, Number)]
+    bad = [v for v in values if not isinstance(v, Number) or isinstance(v, complex)]
     if bad:
         raise DataError(f"{what}: ratings must be numbers, got {bad[0]!r}")
     numbers = np.asarray(values, np.float32)
