@@ -1,5 +1,7 @@
 """Popularity by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -107,3 +109,12 @@ def test_scores_are_finite_whatever_the_weights() -> None:
     data = Dataset.from_interactions(table, rating="stars", weight="weight")
     model = Popularity(by="bayesian", prior_strength=0).fit(data)
     assert np.isfinite(model.predict(["u", "u"], ["a", "b"])).all()
+
+
+@pytest.mark.parametrize("by", ["count", "trending"])
+def test_nothing_seen_yet_counts_0(by: Any) -> None:
+    table = {"user": ["u", "v"], "item": ["a", "b"], "at": [1, 2]}
+    data = Dataset.from_interactions(table, timestamp="at")
+    model = Popularity(by=by).fit(data.select(np.zeros(2, np.bool_)))
+    assert model.predict(["u", "u"], ["a", "b"]).tolist() == [0, 0]
+    assert model.update(data).predict(["u", "u"], ["a", "b"])[1] == 1

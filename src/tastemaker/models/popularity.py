@@ -118,7 +118,7 @@ class Popularity(Recommender[PopularityState]):
             raise DataError(
                 "Popularity(by='trending') needs times; name the column in timestamp=, or use by='count'"
             )
-        newest = int(data.timestamp.max())
+        newest = int(data.timestamp.max()) if len(data) else 0
         columns = data.item, data.value, data.weight, data.timestamp
         return self._state_of(*self._sums(*columns, data.n_items, newest), newest)
 
