@@ -164,3 +164,9 @@ def test_the_published_score_on_lightgcns_split(real_data):
     report = evaluate(tm.GraphFilter(), datasets.folds("gowalla")["test"], metrics="recall@20,ndcg@20")
     assert report["recall@20"] >= 0.1849
     assert report["ndcg@20"] >= 0.1518
+
+
+def test_data_without_interactions_are_refused():
+    data = tm.Dataset.from_interactions({"user": [1, 2], "item": ["tea", "jam"]})
+    with pytest.raises(tm.DataError, match="graph_filter needs interactions, and interactions has none"):
+        tm.GraphFilter().fit(data.select(np.zeros(2, np.bool_)))

@@ -108,6 +108,8 @@ class GraphFilter(Linear[GraphFilterState]):
 
     def _fit(self, data: Dataset, progress: Progress) -> GraphFilterState:
         by_user, by_item = interactions(data)
+        if not len(by_user.values):
+            raise DataError(f"graph_filter needs interactions, and {data.schema.name} has none")
         if (by_user.values < 0).any():
             raise DataError(
                 f"graph_filter needs values of at least 0, got {by_user.values.min():g}; "
