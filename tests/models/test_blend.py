@@ -8,7 +8,7 @@ import pytest
 
 from contract.conftest import small_data
 from tastemaker import BPR, Blend, DataError, ItemKNN, NotFittedError, Popularity, load
-from tastemaker.models.blend import _normalized, _Total
+from tastemaker.models.blend import _Total, normalized
 
 
 @pytest.mark.parametrize(
@@ -20,15 +20,14 @@ from tastemaker.models.blend import _normalized, _Total
     ],
 )
 def test_normalized_by_hand(normalize: str, expected: list[float], missing: float) -> None:
-    part, lowest = _normalized(np.array([1.0, 5.0, 3.0]), normalize)
-    np.testing.assert_allclose(part, expected)
-    assert lowest == pytest.approx(missing)
+    part = normalized(np.array([1, 5, np.nan, 3], np.float32), normalize)
+    np.testing.assert_allclose(part, np.insert(expected, 2, missing))
 
 
 def test_equal_scores_say_nothing_and_equal_ranks_go_by_item() -> None:
     for normalize in ("z-score", "min-max"):
-        assert _normalized(np.full(3, 0.1), normalize)[0].tolist() == [0, 0, 0]
-    assert _normalized(np.array([2.0, 2.0]), "rank")[0].tolist() == [1 / 61, 1 / 62]
+        assert normalized(np.array([0.1, 0.1, np.nan], np.float32), normalize).tolist() == [0, 0, 0]
+    assert normalized(np.array([2, 2], np.float32), "rank").tolist() == [1 / 61, 1 / 62]
 
 
 def test_what_a_model_has_no_score_for_counts_as_its_lowest_whatever_the_order() -> None:

@@ -17,7 +17,7 @@ from tastemaker.models.checks import between, one_of
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
 
-__all__ = ["Blend", "BlendState"]
+__all__ = ["Blend", "BlendState", "normalized"]
 
 Normalize = Literal["z-score", "min-max", "rank"]
 Member = Recommender[Any] | str | Mapping[str, Any]
@@ -194,12 +194,8 @@ class _Total:
     def add(self, rows: NDArray[np.integer], weight: float, scores: NDArray[np.float32]) -> None:
         """Add a model's scores of these rows, one row at a time, so that the bits do not depend on the batch."""
         for row, own in zip(rows, scores, strict=True):
-            known = ~np.isnan(own)
-            if known.any():
-                part, missing = _normalized(own[known].astype(np.float64), self.normalize)
-                self.sums[row, known] += weight * part
-                self.sums[row, ~known] += weight * missing
-                self.scored[row] |= known
+            self.sums[row] += weight * normalized(own, self.normalize)
+            self.scored[row] |= ~np.isnan(own)
 
     def scores(self) -> NDArray[np.float32]:
         return np.where(self.scored, self.sums, np.nan).astype(np.float32)
@@ -209,17 +205,24 @@ def _explains(member: Recommender[Any]) -> bool:
     return type(member)._explain is not Recommender._explain
 
 
-def _normalized(scores: NDArray[np.float64], normalize: Normalize) -> tuple[NDArray[np.float64], float]:
-    """The normalized scores of one query, and what an item without a score gets."""
+def normalized(scores: NDArray[np.float32], normalize: Normalize) -> NDArray[np.float64]:
+    """float64[items]: the scores of one query made comparable; an item without one, NaN, gets what :class:`Blend` says.
+
+    >>> normalized(np.array([3, np.nan, 1, 2], np.float32), "min-max")
+    array([1. , 0. , 0. , 0.5])
+    """
+    part, known = np.zeros(len(scores)), ~np.isnan(scores)
+    own = scores[known].astype(np.float64)
     if normalize == "rank":
-        part = np.empty(len(scores))
-        part[np.argsort(-scores, kind="stable")] = 1 / (_RANK_OFFSET + 1 + np.arange(len(scores)))
-        return part, 0.0
-    low, high = scores.min(), scores.max()
-    centre, spread = (scores.mean(), scores.std()) if normalize == "z-score" else (low, high - low)
-    if low == high:
-        return np.zeros(len(scores)), 0.0
-    return (scores - centre) / spread, float((low - centre) / spread)
+        places = np.empty(len(own))
+        places[np.argsort(-own, kind="stable")] = np.arange(1, len(own) + 1)
+        part[known] = 1 / (_RANK_OFFSET + places)
+    elif len(own) and own.min() < own.max():
+        low, high = own.min(), own.max()
+        centre, spread = (own.mean(), own.std()) if normalize == "z-score" else (low, high - low)
+        part[known] = (own - centre) / spread
+        part[~known] = (low - centre) / spread
+    return part
 
 
 def _named(models: Mapping[str, Member] | Sequence[Member]) -> dict[str, Recommender[Any]]:
