@@ -1,7 +1,7 @@
 """Implicit feedback side by side with implicit, irspack, LensKit and cornac: fits, lists for all users, new users, similar items
 and evaluation.
 
-    make bench BENCH=implicit_feedback ARGS="als64 als128 als256 converge bpr itemknn recommend foldin similar evaluate --scale 0.1"
+    make bench BENCH=implicit_feedback ARGS="als64 als128 bpr itemknn recommend foldin similar evaluate --scale 0.1"
 
 Sections are chosen by name, all by default; --scale makes the data smaller for a quick try; --write puts the tables into
 docs/benchmarks.md. README.md here says what is measured. Exit code 1: a target is missed.
