@@ -69,6 +69,7 @@ class RowSolver {
   // Improve x, or solve for it exactly; the row's part of the loss afterwards. penalty: to become the factor of |x|^2.
   double solve(Entries row, float* x, double& penalty) {
     row_ = row;
+    if (fetched_ < row.indices || fetched_ > row.indices + kGroup + kAhead) fetched_ = row.indices;
     penalty = whiten();
     for (int64_t a = 0; a < W; ++a) x_[a] = x[a] * root_[a];
     const double loss = improve();
@@ -129,6 +130,12 @@ class RowSolver {
     }
   }
 
+  // Fetch the rows before `until` that are not yet on their way, into the next row of the matrix, too.
+  void fetch(int64_t until) {
+    const int32_t* const end = row_.indices + std::min(until, row_.readable);
+    for (; fetched_ < end; ++fetched_) prefetch(*fetched_);
+  }
+
   void prefetch(int64_t code) const {
     const char* const line = reinterpret_cast<const char*>(fixed_.factors + code * W);
     for (int64_t byte = 0; byte < int64_t(sizeof(float)) * W; byte += 64) __builtin_prefetch(line + byte);
@@ -154,8 +161,8 @@ class RowSolver {
     for (int64_t r = 0; r < kGroup; ++r) {
       const int64_t k = first + r;
       rows[r] = r < count ? fixed_.factors + row_.indices[k] * W : kZeros;
-      if (k + kAhead < row_.readable) prefetch(row_.indices[k + kAhead]);
     }
+    fetch(first + kGroup + kAhead);
     inner_products<W>(rows, scaled_, products);
     respond(products, row_.weights + first, count);
     if constexpr (Sum) add_rows<W>(rows, products, sum_);
@@ -278,6 +285,7 @@ class RowSolver {
     return loss;
   }
 
+  const int32_t* fetched_ = nullptr;  // up to here
   static constexpr float kNothing = 1e-20f;
 
   FixedSide fixed_;
