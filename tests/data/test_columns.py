@@ -3,7 +3,7 @@
 import numpy as np
 
 from tastemaker.data import Dataset
-from tastemaker.data.columns import constant, gather, is_constant
+from tastemaker.data.columns import constant, gather, is_constant, tally
 
 CLICKS = {"user": ["a", "b", "a"], "item": [1, 1, 2]}
 
@@ -34,3 +34,13 @@ def test_equal_data_have_equal_fingerprints_however_they_are_held() -> None:
     full = Dataset.from_interactions(CLICKS | {"w": [1.0] * 3}, weight="w")
     assert not is_constant(full.weight)
     assert data.fingerprint == full.fingerprint
+
+
+def test_a_tally_is_a_bincount_however_long() -> None:
+    rng = np.random.default_rng(0)
+    codes, values = rng.integers(0, 9, 600_000).astype(np.int32), rng.random(600_000).astype(np.float32)
+    assert tally(codes, 9).tolist() == np.bincount(codes).tolist()
+    np.testing.assert_allclose(
+        tally(codes, 9, values, power=2), np.bincount(codes, values.astype(float) ** 2)
+    )
+    assert tally(codes[:0], 2).tolist() == [0, 0]

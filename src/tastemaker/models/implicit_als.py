@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tastemaker._native.als import MAX_FACTORS, Loss, Solver, padded, solve_rows, turn_to_eigenbasis
 from tastemaker._native.neighbors import Csr
-from tastemaker.data.columns import is_constant
+from tastemaker.data.columns import is_constant, tally
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
@@ -161,7 +161,7 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         items = padded(state.item_factors, catalogue.n_items)
         rows = changed(
             np.bincount(new.came.indices, minlength=catalogue.n_items),
-            np.bincount(history.indices, minlength=catalogue.n_items),
+            tally(history.indices, catalogue.n_items),
         )
         eigenvalues = np.zeros(items.shape[1], np.float32)
         eigenvalues[: self.factors] = state.eigenvalues

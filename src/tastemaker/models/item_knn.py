@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tastemaker._native.item_neighbors import item_neighbors, score_from_neighbors, update_item_neighbors
 from tastemaker._native.neighbors import Csr
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.columns import tally
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.models.base import Fitted, Recommender, State
@@ -96,9 +97,7 @@ class ItemKNN(Recommender[ItemKNNState]):
         new = with_new_interactions(fitted.catalogue, data)
         catalogue, state = new.catalogue, fitted.state
         history, n_items = catalogue.history, catalogue.n_items
-        moved = changed(
-            np.bincount(new.came.indices, minlength=n_items), np.bincount(history.indices, minlength=n_items)
-        )
+        moved = changed(np.bincount(new.came.indices, minlength=n_items), tally(history.indices, n_items))
         space = item_space(catalogue, self.similarity)
         columns = replace(history, value=space.users.values).columns(moved, n_items)
         neighbors = update_item_neighbors(

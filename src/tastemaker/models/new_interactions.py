@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -92,7 +92,7 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
     return NewInteractions(larger, inserted.gone, inserted.came, who, what)
 
 
-def changed(new: NDArray[np.integer], lengths: NDArray[np.integer], budget: float = 0.0) -> NDArray[np.int64]:
+def changed(new: NDArray[Any], lengths: NDArray[Any], budget: float = 0.0) -> NDArray[np.int64]:
     """The rows that new interactions change most: all of which they are `MUCH` or more, and more of them within a budget.
 
     Args:

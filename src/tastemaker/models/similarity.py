@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tastemaker._native.item_neighbors import Measure
 from tastemaker._native.neighbors import Csr, row_moments
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.columns import tally
 from tastemaker.errors import DataError
 
 __all__ = ["SIMILARITIES", "ItemSimilarity", "ItemSpace", "item_space"]
@@ -48,7 +49,7 @@ def item_space(data: Catalogue, similarity: ItemSimilarity) -> ItemSpace:
 
 def _cosine(users: Csr, data: Catalogue) -> ItemSpace:
     """x = value · weight; Σ x(u, i) x(u, j) / (‖x(·, i)‖ ‖x(·, j)‖)."""
-    squares = np.bincount(users.indices, users.values.astype(np.float64) ** 2, data.n_items)
+    squares = tally(users.indices, data.n_items, users.values, power=2)
     return ItemSpace(users, _inverse(np.sqrt(squares)), "product")
 
 
@@ -100,7 +101,7 @@ def _ones(users: Csr) -> Csr:
 
 
 def _counts(users: Csr, data: Catalogue) -> NDArray[np.float64]:
-    return np.bincount(users.indices, minlength=data.n_items).astype(np.float64)
+    return tally(users.indices, data.n_items)
 
 
 def _inverse(norms: NDArray[np.float64]) -> NDArray[np.float32]:
