@@ -164,10 +164,9 @@ class Vocabulary:
             series = id_series(values)
         except DataError:  # some are no ids, which the others need not suffer for
             return self._look_up(list(values))
-        mixed = isinstance(values, list) and len(set(map(type, values))) > 1
-        if mixed or (isinstance(values, list) and series.dtype == pl.Datetime):
-            # Polars rounds integers beside a NaN, and gives a zone to times that have none.
-            return self._look_up(list(values))
+        # Polars rounds integers beside a NaN, and gives a zone to times that have none.
+        if isinstance(values, list) and (series.dtype == pl.Datetime or len(set(map(type, values))) > 1):
+            return self._look_up(values)
         if series.dtype != self.ids.dtype:
             if not (series.dtype.is_integer() and self.ids.dtype.is_integer()):
                 return self._look_up(values if isinstance(values, list) else series.to_list())
