@@ -133,7 +133,9 @@ class Popularity(Recommender[PopularityState]):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Σ w and Σ w r of each item."""
         weights = weight * self._discount(timestamp, newest)
-        ratings = weight.astype(np.float64) * value if self.by == "bayesian" else np.zeros(len(item))
+        if self.by != "bayesian":
+            return _by_item(item, weights, n_items), np.zeros(n_items)
+        ratings = weight.astype(np.float64) * value
         return _by_item(item, weights, n_items), _by_item(item, ratings, n_items)
 
     def _discount(self, time: NDArray[np.int64] | int, newest: int) -> NDArray[np.float64] | float:
