@@ -201,7 +201,7 @@ class Dataset:
             for start in range(0, len(column), _AT_ONCE):
                 digest.update(np.ascontiguousarray(column[start : start + _AT_ONCE]).data)
         for ids in (self.users.ids, self.items.ids):
-            digest.update("\0".join(ids.cast(pl.String).to_list()).encode())
+            digest.update(ids.cast(pl.String).str.join("\0")[0].encode())
         return digest.hexdigest()
 
     def to_frame(self, columns: Sequence[str] = ("value", "weight", "timestamp")) -> pl.DataFrame:

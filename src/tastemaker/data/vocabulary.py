@@ -13,6 +13,7 @@ from tastemaker.errors import DataError
 
 __all__ = ["Vocabulary", "id_series"]
 
+_CLOSE = 8  # integers that take up to so many times the room of their number are looked up in a table
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"  # as str(UUID) writes it
 
 
@@ -152,6 +153,18 @@ class Vocabulary:
         return pl.DataFrame({"id": self.ids, "code": np.arange(len(self), dtype=np.int32)})
 
     @cached_property
+    def _places(self) -> tuple[int, NDArray[np.int32]] | None:
+        """Of integers that lie close together: the lowest, and the code of each from there on, −1 for one that is no id."""
+        if not self.ids.dtype.is_integer() or not len(self):
+            return None
+        low, high = int(self.ids.min()), int(self.ids.max())  # type: ignore[arg-type]
+        if high - low >= _CLOSE * len(self) or high >= 2**63:
+            return None
+        codes = np.full(high - low + 1, -1, np.int32)
+        codes[self.ids.to_numpy().astype(np.int64) - low] = np.arange(len(self), dtype=np.int32)
+        return low, codes
+
+    @cached_property
     def _small(self) -> dict[Any, int]:
         return dict(zip(self.ids.to_list(), range(len(self)), strict=True))
 
@@ -171,6 +184,12 @@ class Vocabulary:
             if not (series.dtype.is_integer() and self.ids.dtype.is_integer()):
                 return self._look_up(values if isinstance(values, list) else series.to_list())
             series = series.cast(self.ids.dtype, strict=False)
+        if self._places and not series.has_nulls():
+            low, codes = self._places
+            given = series.to_numpy()
+            within = (given >= low) & (given < low + len(codes))
+            place = np.where(within, given, low).astype(np.int64) - low
+            return np.where(within, codes[place], np.int32(-1))
         joined = pl.DataFrame({"id": series}).join(self._table, on="id", how="left", maintain_order="left")
         return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 

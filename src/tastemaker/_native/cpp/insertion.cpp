@@ -52,25 +52,34 @@ void for_row_shards(int64_t rows, int threads, Body&& body) {
   });
 }
 
-// For each new entry the position of the row's old entry with the same index, or -1.
+// For each new entry the position of the row's old entry with the same index, or -1. Nearly all old entries end at the bitmap.
 void find_entries(Offsets old_indptr, Codes old_indices, Offsets new_indptr, Codes new_indices, int64_t columns,
                   int threads, Array1<int64_t> found) {
+  struct Wanted {
+    std::vector<uint64_t> bits;   // whether a column is asked for
+    std::vector<int64_t> by;  // and by which new entry
+  };
   const int64_t old_rows = int64_t(old_indptr.size()) - 1;
-  std::vector<std::vector<int64_t>> wanted(threads);  // column -> 1 + the new entry that asks for it
+  std::vector<Wanted> wanted(threads);
   for_row_shards(int64_t(new_indptr.size()) - 1, threads, [&](int64_t begin, int64_t end, int thread) {
-    auto& own = wanted[thread];
-    own.resize(columns);
+    auto& [bits, by] = wanted[thread];
+    bits.resize((columns + 63) / 64);
+    by.resize(columns);
     for (int64_t row = begin; row < end; ++row) {
       const int64_t first = new_indptr.data()[row], last = new_indptr.data()[row + 1];
       if (first == last) continue;
       for (int64_t e = first; e < last; ++e) {
+        const int32_t column = new_indices.data()[e];
         found.data()[e] = -1;
-        own[new_indices.data()[e]] = e + 1;
+        by[column] = e;
+        bits[column >> 6] |= uint64_t(1) << (column & 63);
       }
       if (row < old_rows)
-        for (int64_t e = old_indptr.data()[row]; e < old_indptr.data()[row + 1]; ++e)
-          if (const int64_t asked = own[old_indices.data()[e]]) found.data()[asked - 1] = e;
-      for (int64_t e = first; e < last; ++e) own[new_indices.data()[e]] = 0;
+        for (int64_t e = old_indptr.data()[row]; e < old_indptr.data()[row + 1]; ++e) {
+          const int32_t column = old_indices.data()[e];
+          if (bits[column >> 6] >> (column & 63) & 1) found.data()[by[column]] = e;
+        }
+      for (int64_t e = first; e < last; ++e) bits[new_indices.data()[e] >> 6] = 0;
     }
   });
 }
