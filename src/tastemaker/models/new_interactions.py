@@ -28,32 +28,21 @@ class NewInteractions(NamedTuple):
         catalogue: the larger one.
         gone: interactions that others took the place of.
         came: those, and what is new.
-        user, item: int32[n], the codes of each interaction of the Dataset, row by row.
     """
 
     catalogue: Catalogue
     gone: History
     came: History
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
 
     @property
     def came_by_item(self) -> History:
-        """What came, one row an item, in the order of the Dataset's rows; ``indices`` are users."""
-        n_items = self.catalogue.n_items
-        pair = self.user.astype(np.int64) * n_items + self.item
-        sorter = np.argsort(pair)
-        place = sorter[
-            np.searchsorted(
-                pair, self.came.rows().astype(np.int64) * n_items + self.came.indices, sorter=sorter
-            )
-        ]
-        return _by_item(self.came, n_items, np.argsort(place))
+        """What came, one row an item; ``indices`` are users."""
+        return _by_item(self.came, self.catalogue.n_items)
 
     @property
     def gone_by_item(self) -> History:
         """What is gone, one row an item; ``indices`` are users."""
-        return _by_item(self.gone, self.catalogue.n_items, np.arange(len(self.gone.indices)))
+        return _by_item(self.gone, self.catalogue.n_items)
 
 
 def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteractions:
@@ -89,7 +78,7 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
         schema=replace(catalogue.schema, scale=_wider(catalogue.schema.scale, data.schema.scale)),
         fingerprint=hashlib.sha256(f"{catalogue.fingerprint}+{data.fingerprint}".encode()).hexdigest(),
     )
-    return NewInteractions(larger, inserted.gone, inserted.came, who, what)
+    return NewInteractions(larger, inserted.gone, inserted.came)
 
 
 def changed(new: NDArray[Any], lengths: NDArray[Any], budget: float = 0.0) -> NDArray[np.int64]:
@@ -132,14 +121,7 @@ def _wider(one: tuple[float, float] | None, other: tuple[float, float] | None) -
     return min(one[0], other[0]), max(one[1], other[1])
 
 
-def _by_item(history: History, n_items: int, order: NDArray[np.int64]) -> History:
-    """The entries of a history of users, taken in this order, by item."""
-    return History.group(
-        history.indices[order],
-        history.rows()[order],
-        history.value[order],
-        history.weight[order],
-        history.timestamp[order],
-        n_rows=n_items,
-        by_time=False,
-    )
+def _by_item(history: History, n_items: int) -> History:
+    """The entries of a history of users by item, in the order of the users."""
+    columns = history.value, history.weight, history.timestamp
+    return History.group(history.indices, history.rows(), *columns, n_rows=n_items, by_time=False)

@@ -94,7 +94,7 @@ class Popularity(Recommender[PopularityState]):
             DataError: if its ids are of another type, or it lacks the ratings or times that the model was fitted on.
         """
         fitted = self._fitted
-        catalogue, gone, came = with_new_interactions(fitted.catalogue, data)[:3]
+        catalogue, gone, came = with_new_interactions(fitted.catalogue, data)
         state, n_items = fitted.state, catalogue.n_items
         newest = int(max(state.newest, came.timestamp.max(initial=state.newest)))
         weights, ratings = (
