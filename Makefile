@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
-EXTRAS := plots,sql,tune,test,lint
+EXTRAS := plots,sql,tune,neural,test,lint
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
-PEERS := peers peers-irspack peers-lenskit
+PEERS := peers peers-irspack peers-lenskit peers-recbole peers-deepctr
 NATIVE := $(wildcard src/tastemaker/_native/cpp/*) CMakeLists.txt
 
 .PHONY: demo test lint bench install peers clean
@@ -41,6 +41,7 @@ lint: $(VENV)/ready ## ruff and mypy --strict
 .venv-%/ready: benchmarks/%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@test ! -f benchmarks/$*-alone.txt || $(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -r benchmarks/$*-alone.txt
 	@touch $@
 
 peers: $(PEERS:%=.venv-%/ready) ## set up .venv-peers* with what the benchmarks compare with

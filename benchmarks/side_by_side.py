@@ -19,6 +19,8 @@ PEERS = {  # the variable that names the environment, and where it is otherwise
     "irspack": ("TASTEMAKER_PEERS_IRSPACK", ".venv-peers-irspack"),
     "lenskit": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
     "cornac": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
+    "recbole": ("TASTEMAKER_PEERS_RECBOLE", ".venv-peers-recbole"),
+    "deepctr": ("TASTEMAKER_PEERS_DEEPCTR", ".venv-peers-deepctr"),
 }
 
 
@@ -85,21 +87,21 @@ FIGURES = ["s", "least to most", "runs", "peak MB"]
 class Bench:
     """The data, which lie in a folder, and how jobs are run on them."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
-        self.folder, self.rounds = folder, rounds
+    def __init__(self, folder: Path, rounds: int, threads: int = THREADS) -> None:
+        self.folder, self.rounds, self.threads = folder, rounds, threads
         self.data = folder / "pairs.npz"
         self.versions: dict[str, str] = {}
 
     def run(self, job: Job, judge: bool = False) -> None:
         """Run a job once, with the same threads for every library, and none of BLAS beside them."""
-        task = {"data": str(self.data), "threads": THREADS, "judge": judge, **job.task}
+        task = {"data": str(self.data), "threads": self.threads, "judge": judge, **job.task}
         done = subprocess.run(
             [python_of(job.library), HERE / (job.script or f"peers_{job.library}.py"), json.dumps(task)],
             check=True,
             stdout=subprocess.PIPE,
             text=True,
             timeout=GIVE_UP,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(THREADS)},
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(self.threads)},
         )
         report = json.loads(done.stdout.splitlines()[-1])
         job.reports.append(report)

@@ -1,4 +1,4 @@
-"""What every library of implicit_feedback.py is measured with: the data, the objective, the AUC, the memory, the clock.
+"""What every library is measured with, in implicit_feedback.py and neural.py: data, objective, AUC, NDCG, memory, clock.
 
 Imported by the scripts that run in the libraries' own environments, so it needs NumPy and SciPy alone.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.stats import rankdata
 
 # The objective of Hu, Koren and Volinsky (2008), up to a constant factor: what was taken counts 1 + UNOBSERVED and pulls towards
 # 1, everything else counts UNOBSERVED and pulls towards 0; L2 is the same for all rows, as implicit has no other.
@@ -65,6 +66,20 @@ def auc(path: str, matrix: csr_matrix, users: NDArray[Any], items: NDArray[Any])
     return float(np.mean(areas))
 
 
+def area(labels: NDArray[Any], scores: NDArray[Any]) -> float:
+    """How likely a pair with label 1 scores above one with label 0, of all users together; ties half."""
+    positive = labels > 0
+    count = int(positive.sum())
+    above = rankdata(scores)[positive].sum() - count * (count + 1) / 2
+    return float(above / (count * (len(labels) - count)))
+
+
+def ndcg_among(scores: NDArray[Any], k: int = 10) -> float:
+    """The mean NDCG@k of float[n, candidates], where the first column is the one relevant item; ties are against it."""
+    rank = np.sum(scores[:, 1:] >= scores[:, :1], axis=1)
+    return float(np.mean(np.where(rank < k, 1 / np.log2(rank + 2), 0)))
+
+
 def peak_mb() -> float:
     """Most memory this process has held so far, in MB (10^6 bytes)."""
     status = Path("/proc/self/status")
@@ -83,17 +98,22 @@ def mapped_mb() -> float:
 
 
 class Laps:
-    """Seconds between calls. What a call itself takes, the ``pause``, is not counted."""
+    """Seconds between calls, and those of the processor. What a call itself takes, the ``pause``, is not counted."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self._start = time.perf_counter()
+        self.busy: list[float] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._start, self._busy = time.perf_counter(), time.process_time()
 
     def __call__(self, pause: Callable[[], object] | None = None) -> None:
         self.seconds.append(time.perf_counter() - self._start)
+        self.busy.append(time.process_time() - self._busy)
         if pause:
             pause()
-        self._start = time.perf_counter()
+        self._begin()
 
 
 def timed(job: Callable[[], Any]) -> tuple[float, Any]:

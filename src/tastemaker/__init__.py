@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from tastemaker.models.implicit_als import ImplicitALS
     from tastemaker.models.item_knn import ItemKNN
     from tastemaker.models.matrix_factorization import MatrixFactorization
+    from tastemaker.models.neural.auto_rec import AutoRec
+    from tastemaker.models.neural.deep_fm import DeepFM
+    from tastemaker.models.neural.factorization_machine import FactorizationMachine
+    from tastemaker.models.neural.gmf import GMF
+    from tastemaker.models.neural.logistic_regression import LogisticRegression
+    from tastemaker.models.neural.mlp import MLP
+    from tastemaker.models.neural.neumf import NeuMF
+    from tastemaker.models.neural.two_tower import TwoTower
+    from tastemaker.models.neural.wide_and_deep import WideAndDeep
     from tastemaker.models.popularity import Popularity
     from tastemaker.models.pure_svd import PureSVD
     from tastemaker.models.random import Random
@@ -42,24 +51,33 @@ __version__ = "0.1.0"
 __all__ = [
     "BPR",
     "EASE",
+    "GMF",
+    "MLP",
     "SLIM",
+    "AutoRec",
     "Blend",
     "BundleError",
     "CannotAnswerError",
     "ContentBased",
     "DataError",
     "Dataset",
+    "DeepFM",
+    "FactorizationMachine",
     "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
+    "LogisticRegression",
     "MatrixFactorization",
     "MissingExtraError",
+    "NeuMF",
     "NotFittedError",
     "Popularity",
     "PureSVD",
     "Random",
     "TastemakerError",
+    "TwoTower",
     "UserKNN",
+    "WideAndDeep",
     "compare",
     "datasets",
     "evaluate",
@@ -71,18 +89,27 @@ __all__ = [
 _LAZY = {
     "EASE": "tastemaker.models.ease",
     "SLIM": "tastemaker.models.slim",
+    "AutoRec": "tastemaker.models.neural.auto_rec",
     "Blend": "tastemaker.models.blend",
     "BPR": "tastemaker.models.bpr",
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
+    "DeepFM": "tastemaker.models.neural.deep_fm",
+    "FactorizationMachine": "tastemaker.models.neural.factorization_machine",
+    "GMF": "tastemaker.models.neural.gmf",
     "GraphFilter": "tastemaker.models.graph_filter",
     "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",
+    "LogisticRegression": "tastemaker.models.neural.logistic_regression",
+    "MLP": "tastemaker.models.neural.mlp",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
+    "NeuMF": "tastemaker.models.neural.neumf",
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",
     "Random": "tastemaker.models.random",
+    "TwoTower": "tastemaker.models.neural.two_tower",
     "UserKNN": "tastemaker.models.user_knn",
+    "WideAndDeep": "tastemaker.models.neural.wide_and_deep",
     "compare": "tastemaker.evaluation",
     "evaluate": "tastemaker.evaluation",
     "load": "tastemaker.models.bundle",

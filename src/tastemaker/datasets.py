@@ -4,7 +4,7 @@ A data set is looked for in its folder under ``TASTEMAKER_DATA``, then in the ca
 the system's user cache), and else downloaded into the cache with a checksum and progress. :func:`table` lists them.
 
 >>> names()
-['world', 'ml-100k', 'ml-1m', 'ml-latest-small', 'gowalla', 'ncf-ml-1m', 'sasrec-ml-1m', 'coat']
+['world', 'ml-100k', 'ml-1m', 'ml-1m-clicks', 'ml-latest-small', 'gowalla', 'ncf-ml-1m', 'sasrec-ml-1m', 'coat']
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Entry:
         name: what :func:`load` takes.
         where: its folder, or that it will be downloaded.
         about: what it is, and what to know before using it.
-        feedback: ``ratings`` or ``implicit``.
+        feedback: ``ratings``, ``implicit`` or ``clicks``.
         users, items, interactions: how many there are.
         terms: what its publisher allows.
     """

@@ -3,43 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 import pytest
 
 import tastemaker as tm
-from tastemaker.cli import main
+from cli.running import Cli
 from tastemaker.cli.options import typed_ids
-
-
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Run]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*arguments: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["tastemaker", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return Run(code, said.out, said.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +113,7 @@ def test_similar_and_explain(cli: Cli, saved: Path) -> None:
     assert "because you liked" in why.out
 
 
-@pytest.mark.parametrize("protocol", ["holdout", "kfold", "leave-last", "time"])
+@pytest.mark.parametrize("protocol", ["holdout", "kfold", "leave-last", "time", "rows"])
 def test_evaluate_by_every_protocol(cli: Cli, sales: Path, protocol: str) -> None:
     run = cli(
         "evaluate", sales, *COLUMNS, "--model", "item_knn,popularity", "--protocol", protocol, "--folds", 3,

@@ -44,7 +44,7 @@ def test_declares_what_it_is(name: str, fitted: Get) -> None:
     model = fitted(name)
     assert model.name == name
     assert model.score_kind
-    assert model.answers <= {"known", "history", "anonymous", "seeds"}
+    assert model.answers <= {"known", "history", "anonymous", "seeds", "features", "context"}
     assert model.cold_start.endswith(".")
 
 
@@ -313,7 +313,7 @@ def test_questions_in_the_wrong_form(name: str, fitted: Get) -> None:
         ({"users": "u1"}, r"write \['u1'\]"),
         ({"history": ["i1", "i2"]}, "each entry must be a list of item ids"),
         ({"users": ["u1"], "history": [["i1"], ["i2"]]}, "expected one entry for each of 1 users, got 2"),
-        ({"users": ["u1"], "seeds": [["i1"]]}, "give either seeds or users"),
+        ({"users": ["u1"], "seeds": [["i1"]]}, "give either seeds, or users"),
         ({"users": ["u1"], "deny": [["i1"], ["i2"]]}, "deny: expected one list for each of 1 queries, got 2"),
         ({"users": ["u1"], "filter": "no_column > 1"}, "no_column"),
         ({"users": ["u1"], "caps": {"no_column": 1}}, "no_column"),

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,8 +16,8 @@ import pytest
 
 import tastemaker
 from contract.conftest import as_uuid, small_data
-from tastemaker.errors import BundleError, NotFittedError
-from tastemaker.models import model_class
+from tastemaker.errors import BundleError, MissingExtraError, NotFittedError
+from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
 from tastemaker.models.bundle import load, load_all, save
 
@@ -191,3 +193,35 @@ def test_without_verification_sizes_and_headers_are_still_checked(fitted: Get, t
     with pytest.raises(BundleError, match=r"has \d+ bytes instead of"):
         load(folder, verify=False)
     assert np.isfinite(model.recommend(k=3).scores).all()
+
+
+def neural() -> list[str]:
+    return [name for name in names() if model_class(name).__module__.startswith("tastemaker.models.neural")]
+
+
+def test_saved_neural_models_answer_without_torch(fitted: Get, tmp_path: Path) -> None:
+    """All of them in one process that cannot import torch, to the last bit."""
+    assert len(neural()) >= 9
+    for name in neural():
+        fitted(name).save(tmp_path / name)
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import tastemaker\n"
+        f"for name in {neural()}:\n"
+        f"    found = tastemaker.load({str(tmp_path)!r} + '/' + name).recommend(k=10)\n"
+        "    print(name, found.items.tobytes().hex(), found.scores.tobytes().hex())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert not run.returncode, run.stderr
+    expected = [fitted(name).recommend(k=10) for name in neural()]
+    assert run.stdout.splitlines() == [
+        f"{name} {found.items.tobytes().hex()} {found.scores.tobytes().hex()}"
+        for name, found in zip(neural(), expected, strict=True)
+    ]
+
+
+def test_without_torch_a_neural_fit_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in neural():
+        with pytest.raises(MissingExtraError, match=r"pip install 'tastemaker\[neural\]'"):
+            model_class(name)().fit(small_data())

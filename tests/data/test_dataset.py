@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.table import COLUMNS, NAMES, rows
-from tastemaker.data import Dataset, build
+from tastemaker.data import Dataset, build, duplicates
 from tastemaker.errors import DataError
 
 EXPECTED = list(zip(*COLUMNS.values(), strict=True))
@@ -204,7 +204,8 @@ def test_long_columns_are_encoded_in_stretches(tmp_path: Path, monkeypatch: pyte
     pl.DataFrame(table).write_parquet(tmp_path / "long.parquet", row_group_size=90)
     films = {"item": ["7", "new"], "year": [1999, 2001]}
     whole = Dataset.from_interactions(table, item_features=films)
-    monkeypatch.setattr(build, "_AT_ONCE", 64)
+    for module in (build, duplicates):
+        monkeypatch.setattr(module, "_AT_ONCE", 64)
     parts = Dataset.from_interactions(tmp_path / "long.parquet", item_features=films)
     assert parts.fingerprint == whole.fingerprint
     assert parts.item_features.equals(whole.item_features)

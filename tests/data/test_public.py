@@ -121,6 +121,19 @@ def test_ml_1m_as_tables(ml_1m: Path) -> None:
     assert tables.dataset("mini").n_items == 3  # the one that nobody rated counts
 
 
+def test_ml_1m_as_click_through_data(ml_1m: Path) -> None:
+    data = movielens.ml_1m_clicks(ml_1m).dataset("mini")
+    assert data.to_frame(("value", "timestamp")).rows() == [
+        (1, 10, 1.0, 0),
+        (2, 10, 0.0, 0),
+    ]  # the 3 is left out
+    assert data.schema.clicks
+    assert data.schema.timestamp is None
+    assert data.n_items == 3
+    assert data.item_features.columns == ["title", "year", "genres"]
+    assert data.user_features.columns == ["gender", "age", "occupation", "zip_code"]
+
+
 def test_ml_latest_small_as_tables(tmp_path: Path) -> None:
     write(
         tmp_path,

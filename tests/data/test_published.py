@@ -18,6 +18,7 @@ def test_published_data_loads_with_the_published_counts(real_data: Path, name: s
     entry = SOURCES[name]
     assert (len(data), data.n_users, data.n_items) == (entry.interactions, entry.users, entry.items)
     assert data.schema.explicit == (entry.feedback == "ratings")
+    assert data.schema.clicks == (entry.feedback == "clicks")
 
 
 @pytest.mark.real_data
@@ -29,6 +30,13 @@ def test_published_ml_1m(real_data: Path) -> None:
     assert data.item_features["year"].null_count() == 0
     assert data.user_features[data.users.encode([1])].rows() == [("F", 1, "K-12 student", "48067")]
     assert data.value.mean() == pytest.approx(3.581564, abs=1e-6)
+
+
+@pytest.mark.real_data
+def test_published_ml_1m_as_click_through_data(real_data: Path) -> None:
+    data = datasets.load("ml-1m-clicks")
+    assert int(data.value.sum()) == 348_971 + 226_310  # ratings of 4 and of 5
+    assert data.schema.timestamp is None
 
 
 @pytest.mark.real_data

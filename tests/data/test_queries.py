@@ -121,7 +121,7 @@ def test_dates_in_arrays_stay_dates() -> None:
         ({"history": [{"a": None}]}, "history: ratings must be numbers, got None"),
         ({"history": [{"a": 1j}]}, "history: ratings must be numbers, got 1j"),
         ({"history": [{"a": float("inf")}]}, "history: ratings must be finite, got inf"),
-        ({"users": [1], "seeds": [["a"]]}, "give either seeds or users"),
+        ({"users": [1], "seeds": [["a"]]}, "give either seeds, or users"),
         ({"users": [1], "history": [[], []]}, "expected one entry for each of 1 users, got 2"),
     ],
 )

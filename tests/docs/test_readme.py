@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -21,17 +22,41 @@ def in_a_folder_with_ratings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     world.items.select(
         film="item", title="title", genre=pl.col("genres").list.first(), price="price", year="year"
     ).write_csv(tmp_path / "films.csv")
+    _write_impressions(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+def _write_impressions(folder: Path) -> None:
+    """What was shown to twenty people, what is known of them, and of the ads."""
+    random = np.random.default_rng(1)
+    people = ["ann", *(f"person {i}" for i in range(19))]
+    ads = ["concert", "car", "jam", "phone"]
+    apps = ["maps|radio", "radio", "", "maps|chat"] * 5
+    pl.DataFrame(
+        {"person": people, "gender": ["f", "m"] * 10, "age": range(20, 60, 2), "apps": apps}
+    ).write_csv(folder / "people.csv")
+    pl.DataFrame(
+        {"ad": ads, "kind": ["event", "thing", "thing", "thing"], "price": [80, 30_000, 4, 600]}
+    ).write_csv(folder / "ads.csv")
+    shown = {
+        "person": random.choice(people, 400),
+        "ad": random.choice(ads, 400),
+        "device": random.choice(["phone", "tv"], 400),
+        "at": 1_700_000_000 + 5_000 * np.arange(400),
+        "clicked": random.integers(0, 2, 400),
+    }
+    pl.DataFrame(shown).write_csv(folder / "shown.csv")
+
+
 def test_the_python_examples_run(in_a_folder_with_ratings: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) >= 2
+    assert len(blocks) >= 3
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
     assert isinstance(names["model"], tm.MatrixFactorization)
+    assert (in_a_folder_with_ratings / "calibration.html").exists()
     assert (in_a_folder_with_ratings / "films-model" / "CURRENT").exists()
 
 

@@ -49,6 +49,16 @@ def log_loss(rows: Pairs) -> float:
     return -sum(math.log(p if good else 1 - p) for good, p in clipped) / len(rows)
 
 
+def calibration_error(rows: Pairs) -> float:
+    scores = sorted(p for _, _, p in rows)
+    bins: dict[int, list[tuple[bool, float]]] = {}
+    for _, a, p in rows:
+        below, equal = sum(q < p for q in scores), scores.count(p)
+        bins.setdefault((2 * below + equal) * 10 // (2 * len(rows)), []).append((a >= 4, p))
+    gaps = (abs(sum(good for good, _ in rows_of) - sum(p for _, p in rows_of)) for rows_of in bins.values())
+    return sum(gaps) / len(rows)
+
+
 def precision(rows: Pairs) -> float:
     chosen = [a >= 4 for _, a, p in rows if p >= 0.5]
     return sum(chosen) / len(chosen) if chosen else math.nan
@@ -62,6 +72,12 @@ def recall(rows: Pairs) -> float:
 def auc(rows: Pairs) -> float:
     good = [a >= 4 for _, a, _ in rows]
     return math.nan if len(set(good)) < 2 else oracle.auc([p for _, _, p in rows], good)
+
+
+def auc_grouped(rows: Pairs) -> float:
+    own = [[row for row in rows if row[0] == user] for user in {row[0] for row in rows}]
+    both = [(len(mine), auc(mine)) for mine in own if not math.isnan(auc(mine))]
+    return sum(n * a for n, a in both) / sum(n for n, _ in both) if both else math.nan
 
 
 def kendall(rows: Pairs) -> float:
@@ -82,9 +98,11 @@ POOLED = {
     "rmse": rmse,
     "mae": mae,
     "log_loss": log_loss,
+    "calibration_error": calibration_error,
     "precision_global": precision,
     "recall_global": recall,
     "auc_global": auc,
+    "auc_grouped": auc_grouped,
     "spearman_global": spearman,
     "kendall_global": kendall,
 }

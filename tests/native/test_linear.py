@@ -9,6 +9,8 @@ from tastemaker import _native
 from tastemaker._native.linear import (
     gram,
     gram_numpy,
+    products_at,
+    products_at_numpy,
     sharpen,
     sharpen_numpy,
     times_dense,
@@ -58,6 +60,24 @@ def test_times_dense_equals_its_twin_and_a_row_alone(seed, rows, middle, columns
     np.testing.assert_allclose(product, times_dense_numpy(left, matrix), rtol=1e-4, atol=1e-4)
     for row in range(0, rows, 11):
         assert times_dense(one_row(left, row), matrix).tobytes() == product[row].tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(0, 150), st.integers(1, 40), st.sampled_from([1, 15, 16, 64, 501])
+)
+def test_products_at_entries_equal_their_twin_and_a_row_alone(seed, rows, columns, width):
+    rng = np.random.default_rng(seed)
+    where = sparse(rng, rows, columns)
+    left, right = (rng.normal(size=(n, width)).astype(np.float32) for n in (rows, columns))
+    products = products_at(where, left, right)
+    np.testing.assert_allclose(products, products_at_numpy(where, left, right), rtol=1e-4, atol=1e-4)
+    for row in range(0, rows, 11):
+        alone = products_at(one_row(where, row), left[row : row + 1], right)
+        assert alone.tobytes() == products[slice(*where.indptr[row : row + 2])].tobytes()
+        first = Csr(np.array([0, 1]), where.indices[where.indptr[row] :][:1], where.values[:1])
+        if where.indptr[row] < where.indptr[row + 1]:  # an entry alone
+            assert products_at(first, left[row : row + 1], right)[0] == products[where.indptr[row]]
 
 
 @settings(max_examples=40, deadline=None)
@@ -128,6 +148,7 @@ def test_the_bits_are_the_same_for_any_thread_count():
             results.append(
                 [
                     times_dense(left, matrix),
+                    products_at(left, np.resize(matrix, (300, 1500)), matrix),
                     times_sparse(left, right, 100),
                     two_hops(left, right, on, np.zeros((300, 200), np.float32)),
                     gram(on, by_column),

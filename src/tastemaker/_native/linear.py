@@ -13,6 +13,8 @@ from tastemaker._native.neighbors import Csr
 __all__ = [
     "gram",
     "gram_numpy",
+    "products_at",
+    "products_at_numpy",
     "sharpen",
     "sharpen_numpy",
     "times_dense",
@@ -47,6 +49,34 @@ def times_dense(left: Csr, matrix: Float32) -> Float32:
 def times_dense_numpy(left: Csr, matrix: Float32) -> Float32:
     """The specification of :func:`times_dense`, up to rounding."""
     return (left.dense(len(matrix))[0] @ matrix).astype(np.float32)
+
+
+def products_at(where: Csr, left: Float32, right: Float32) -> Float32:
+    """left · rightᵀ at some places alone: the inner product of left[r] and right[c] for every entry (r, c).
+
+    Args:
+        where: sparse rows, of which the values are not read; indices are rows of ``right``.
+        left: float32[rows, width].
+        right: float32[., width].
+
+    Returns:
+        float32[entries]. Its bits depend on the two rows alone.
+
+    >>> where = Csr(np.array([0, 1, 3]), np.array([1, 0, 1]), np.empty(0))
+    >>> products_at(where, np.array([[1, 2], [3, 4]], np.float32), np.array([[1, 0], [1, 1]], np.float32))
+    array([3., 3., 7.], dtype=float32)
+    """
+    indptr, indices, _ = where.contiguous()
+    out = np.empty(len(indices), np.float32)
+    left, right = (np.ascontiguousarray(x, np.float32) for x in (left, right))
+    kernels.products_at(indptr, indices, left, right, threads(), out)
+    return out
+
+
+def products_at_numpy(where: Csr, left: Float32, right: Float32) -> Float32:
+    """The specification of :func:`products_at`, up to rounding."""
+    row = np.repeat(np.arange(where.n_rows), np.diff(where.indptr))
+    return (left.astype(np.float64) @ right.T.astype(np.float64))[row, where.indices].astype(np.float32)
 
 
 def times_sparse(left: Csr, right: Csr, columns: int) -> Float32:

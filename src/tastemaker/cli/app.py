@@ -16,6 +16,7 @@ from tastemaker import progress
 from tastemaker.cli import options as opt
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
+from tastemaker.data.dataset import Schema
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
@@ -85,8 +86,10 @@ def fit(
     user: opt.UserColumn = "user",
     item: opt.ItemColumn = "item",
     rating: opt.RatingColumn = None,
+    label: opt.LabelColumn = None,
     weight: opt.WeightColumn = None,
     timestamp: opt.TimeColumn = None,
+    context: opt.ContextColumns = None,
     separator: opt.Separator = None,
     columns: opt.Columns = None,
     scale: opt.Scale = None,
@@ -111,7 +114,8 @@ def fit(
 
 @app.command(
     epilog="Examples: `tastemaker evaluate ml-100k --model mf,popularity --protocol kfold --metrics rmse` · "
-    "`tastemaker evaluate sales.csv --model item_knn,popularity --protocol leave-last --timestamp day`"
+    "`tastemaker evaluate sales.csv --model item_knn,popularity --protocol leave-last --timestamp day` · "
+    "`tastemaker evaluate shown.csv --model deep_fm,logistic_regression --protocol rows --label clicked --context hour,device`"
 )
 def evaluate(
     ctx: typer.Context,
@@ -122,7 +126,7 @@ def evaluate(
     protocol: Annotated[Protocol, typer.Option(help="How to part the data.")] = "holdout",
     folds: Annotated[int, typer.Option(min=2, help="How many folds (kfold).")] = 5,
     ratings: Annotated[
-        float, typer.Option(help="Share of a user's ratings to hold out (holdout, time).")
+        float, typer.Option(help="Share of a user's ratings (holdout) or of all (time, rows) to hold out.")
     ] = 0.2,
     users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
@@ -137,12 +141,18 @@ def evaluate(
     roc: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the ROC curve into a PNG, SVG or HTML file.")
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw predicted against observed click rates (with --label)."),
+    ] = None,
     as_json: opt.AsJson = False,
     user: opt.UserColumn = "user",
     item: opt.ItemColumn = "item",
     rating: opt.RatingColumn = None,
+    label: opt.LabelColumn = None,
     weight: opt.WeightColumn = None,
     timestamp: opt.TimeColumn = None,
+    context: opt.ContextColumns = None,
     separator: opt.Separator = None,
     columns: opt.Columns = None,
     scale: opt.Scale = None,
@@ -152,18 +162,21 @@ def evaluate(
 ) -> None:
     """Hold out, measure, compare: what models are worth on data that they have not seen."""
     chosen = opt.build_models(_split(model), settings)
-    if roc is not None and (
-        roc.suffix not in (".png", ".svg", ".html") or not roc.absolute().parent.is_dir()
-    ):
-        raise typer.BadParameter(
-            f"--roc: expected a .png, .svg or .html file in a folder that exists, got {roc}"
-        )
+    for option, picture in (("--roc", roc), ("--calibration", calibration)):
+        if picture is not None and (
+            picture.suffix not in (".png", ".svg", ".html") or not picture.absolute().parent.is_dir()
+        ):
+            raise typer.BadParameter(
+                f"{option}: expected a .png, .svg or .html file in a folder that exists, got {picture}"
+            )
     with _showing():
         interactions = opt.table_of(ctx)
+        if calibration is not None and not interactions.schema.clicks:
+            raise TastemakerError("--calibration: click rates need labels; give --label")
         try:
             splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
             if roc is not None:
-                metrics = _with_roc(metrics, interactions.schema.explicit)
+                metrics = _with_roc(metrics, interactions.schema)
             report: Report | Comparison
             if len(chosen) == 1:
                 only = next(iter(chosen.values()))
@@ -172,16 +185,21 @@ def evaluate(
                 report = compare(chosen, splits, metrics=metrics, k=k, seed=seed, sampled=sampled)
         except ValueError as error:
             raise TastemakerError(str(error)) from error
+    typer.echo(report.to_json() if as_json else str(report))
     if roc is not None:
         report.roc_plot(roc)
-    typer.echo(report.to_json() if as_json else str(report))
+    if calibration is not None:
+        report.calibration_plot(calibration)
 
 
-def _with_roc(metrics: str | None, explicit: bool) -> str:
+def _with_roc(metrics: str | None, schema: Schema) -> str:
     """The metrics with one that draws the curve."""
-    wanted = metrics or ("rmse,ndcg,map" if explicit else "ndcg,map")
-    there = "auc_global" in wanted or "auc_catalogue" in wanted
-    return wanted if there else f"{wanted},{'auc_global' if explicit else 'auc_catalogue'}"
+    if schema.clicks:
+        usual, area = "auc,log_loss,calibration_error", "auc_global"
+    else:
+        usual, area = ("rmse,ndcg,map", "auc_global") if schema.explicit else ("ndcg,map", "auc_catalogue")
+    wanted = metrics or usual
+    return wanted if "auc_global" in wanted or "auc_catalogue" in wanted else f"{wanted},{area}"
 
 
 app.command(epilog=tuning.EXAMPLE)(tuning.tune)
@@ -207,7 +225,8 @@ def demo(
 
 @app.command(
     epilog="Examples: `tastemaker recommend films --user 7 --user 9` · `tastemaker recommend films --history 50,172 --reasons` · "
-    '`tastemaker recommend films --user 7 --where "year > 1990"` · `tastemaker recommend films --out lists.parquet`'
+    '`tastemaker recommend films --user 7 --where "year > 1990"` · `tastemaker recommend films --out lists.parquet` · '
+    "`tastemaker recommend ads --user 7 --context hour=20 --context device=phone` · `tastemaker recommend ads --feature age=30`"
 )
 def recommend(
     saved: opt.Saved,
@@ -215,6 +234,8 @@ def recommend(
     history: Annotated[
         list[str] | None, typer.Option(metavar="ID,ID", help="What someone new has liked; may be repeated.")
     ] = None,
+    feature: opt.Described = None,
+    context: opt.Circumstances = None,
     k: opt.Length = 10,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="A condition on the items' features.")
@@ -233,8 +254,12 @@ def recommend(
     ] = None,
 ) -> None:
     """Print the best items for known users, or for someone new by what they liked; or write everybody's into a file."""
-    if bool(user) + bool(history) + bool(file) != 1:
-        raise typer.BadParameter("give one of --user, --history and --out")
+    if bool(user) + bool(history) + bool(file) != 1 and not (feature and not (user or history or file)):
+        raise typer.BadParameter("give one of --user, --history and --out, or --feature alone")
+    if file is not None and (feature or context):
+        raise typer.BadParameter(
+            "--out: everybody's lists are made of what is stored, without --feature and --context"
+        )
     model = load(saved, name=name)
     items = model.catalogue.items
     wish: dict[str, Any] = {
@@ -253,6 +278,8 @@ def recommend(
         return
     users = None if not user else opt.typed_ids(model.catalogue.users, user)
     given = None if not history else [opt.typed_ids(items, _split(h)) for h in history]
+    asked = max(1, len(users or given or ()))
+    wish |= {"features": opt.same_rows(feature, asked), "context": opt.same_rows(context, asked)}
     _print(model.recommend(users, history=given, explain=reasons, **wish), as_json)
 
 

@@ -30,11 +30,19 @@ RatingColumn = Annotated[
     str | None,
     typer.Option("--rating", metavar="COL", help="Column with ratings; without it: implicit feedback."),
 ]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label", metavar="COL", help="Column with clicks, 1 or 0: each row is something shown."),
+]
 WeightColumn = Annotated[
     str | None, typer.Option("--weight", metavar="COL", help="Column that says how much a row counts.")
 ]
 TimeColumn = Annotated[
     str | None, typer.Option("--timestamp", metavar="COL", help="Column with dates or seconds since 1970.")
+]
+ContextColumns = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,…", help="Columns with the circumstances of a row, such as device or hour."),
 ]
 Separator = Annotated[
     str | None, typer.Option(help="Between the fields of a text file, e.g. ';', '\\t' or '::'.")
@@ -64,6 +72,14 @@ Settings = Annotated[
         help="A hyper-parameter: factors=64, or mf.factors=64; may be repeated.",
     ),
 ]
+Described = Annotated[
+    list[str] | None,
+    typer.Option("--feature", metavar="NAME=VALUE", help="What is known of whoever asks; may be repeated."),
+]
+Circumstances = Annotated[
+    list[str] | None,
+    typer.Option("--context", metavar="NAME=VALUE", help="Where and when it is asked; may be repeated."),
+]
 Length = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Saved = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a saved model.")]
@@ -75,8 +91,10 @@ def open_data(
     user: str = "user",
     item: str = "item",
     rating: str | None = None,
+    label: str | None = None,
     weight: str | None = None,
     timestamp: str | None = None,
+    context: str | None = None,
     separator: str | None = None,
     columns: str | None = None,
     scale: str | None = None,
@@ -98,21 +116,30 @@ def open_data(
         raise DataError(
             f"{source!r} is neither a file nor a data set; data sets: {', '.join(datasets.names())}"
         )
-    return Dataset.from_interactions(
-        path,
-        user=user,
-        item=item,
-        rating=rating,
-        weight=weight,
-        timestamp=timestamp,
-        separator=None if separator is None else separator.replace("\\t", "\t"),
-        columns=None if columns is None else columns.split(","),
-        scale=_scale(scale),
-        duplicates=duplicates,
-        user_features=user_features,
-        item_features=item_features,
-        name=path.name,
-    )
+    table: dict[str, Any] = {
+        "user": user,
+        "item": item,
+        "weight": weight,
+        "timestamp": timestamp,
+        "context": _names(context) or (),
+        "separator": None if separator is None else separator.replace("\\t", "\t"),
+        "columns": _names(columns),
+        "user_features": user_features,
+        "item_features": item_features,
+        "name": path.name,
+    }
+    if label is None:
+        rated = {"rating": rating, "scale": _scale(scale), "duplicates": duplicates}
+        return Dataset.from_interactions(path, **table, **rated)
+    if rating is not None or scale is not None or duplicates != "auto":
+        raise DataError(
+            "--label: impressions have no --rating and --scale, and keep every row: no --duplicates"
+        )
+    return Dataset.from_impressions(path, label=label, **table)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _scale(text: str | None) -> tuple[float, float] | None:
@@ -172,6 +199,19 @@ def build_model(name: str, settings: Sequence[str] | None = None) -> Recommender
     except (ValueError, TypeError) as error:
         raise TastemakerError(f"--set: {error}") from error
     return model
+
+
+def same_rows(facts: Sequence[str] | None, n: int) -> pl.DataFrame | None:
+    """``name=value`` texts as a table of ``n`` same rows; None for none.
+
+    Raises:
+        TastemakerError: for text without an equals sign.
+    """
+    pairs = [fact.partition("=") for fact in facts or ()]
+    for fact, (_, equals, _) in zip(facts or (), pairs, strict=True):
+        if not equals:
+            raise TastemakerError(f"expected NAME=VALUE such as hour=20, got {fact!r}")
+    return pl.DataFrame({name: [_value(text)] * n for name, _, text in pairs}) if pairs else None
 
 
 def _value(text: str) -> Any:

@@ -45,8 +45,10 @@ def tune(
     user: opt.UserColumn = "user",
     item: opt.ItemColumn = "item",
     rating: opt.RatingColumn = None,
+    label: opt.LabelColumn = None,
     weight: opt.WeightColumn = None,
     timestamp: opt.TimeColumn = None,
+    context: opt.ContextColumns = None,
     separator: opt.Separator = None,
     columns: opt.Columns = None,
     scale: opt.Scale = None,
@@ -62,8 +64,10 @@ def tune(
         "user": user,
         "item": item,
         "rating": rating,
+        "label": label,
         "weight": weight,
         "timestamp": timestamp,
+        "context": context,
         "separator": separator,
         "columns": columns,
         "scale": scale,
@@ -110,8 +114,8 @@ def _print(found: Tuned) -> None:
 def _command(data: str, found: Tuned, reading: dict[str, Any], out_dir: Path | None) -> str:
     """The command line that fits the model with the best settings."""
     words = ["tastemaker", "fit", data, "--model", found.model.name]
-    defaults = type(found.model)().parameters()
-    changed = {n: v for n, v in found.model.parameters().items() if v != defaults[n]}
+    defaults = type(found.model)().saved_parameters()
+    changed = {n: v for n, v in found.model.saved_parameters().items() if v != defaults[n]}
     for name, value in changed.items():
         text = json.dumps(value) if not isinstance(value, str) else value
         words += ["--set", f"{name}={text}"]

@@ -1,22 +1,21 @@
-"""From a table as the caller has it to a Dataset: names, checks, ids, duplicates, features."""
+"""From a table as the caller has it to a Dataset: names, checks, ids, features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tastemaker._native.grouping import group_order, sort_groups
-from tastemaker.data.columns import constant, gather, is_constant
+from tastemaker.data.columns import constant
 from tastemaker.data.dataset import Dataset, Duplicates, Schema
+from tastemaker.data.duplicates import merge_duplicates
 from tastemaker.data.sources import Table, open_table, read_table
 from tastemaker.data.vocabulary import Vocabulary, id_series
 from tastemaker.errors import DataError
 
-__all__ = ["from_interactions"]
+__all__ = ["all_rows", "from_interactions"]
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _YEAR_10000 = 253_402_300_800  # in seconds
@@ -72,6 +71,56 @@ def from_interactions(
     >>> data
     Dataset(interactions: 2 interactions, 2 users, 2 items, 50.00% filled, ratings 3–5)
     """
+    data = all_rows(
+        source,
+        user=user,
+        item=item,
+        rating=rating,
+        weight=weight,
+        timestamp=timestamp,
+        timestamp_unit=timestamp_unit,
+        context=context,
+        user_features=user_features,
+        item_features=item_features,
+        user_id=user_id,
+        item_id=item_id,
+        scale=scale,
+        separator=separator,
+        columns=columns,
+        connection=connection,
+        name=name,
+    )
+    merged = merge_duplicates(data, duplicates)
+    return _rescaled(merged, scale) if rating is not None and duplicates == "sum" else merged
+
+
+def all_rows(
+    source: Any,
+    *,
+    user: str,
+    item: str,
+    rating: str | None,
+    weight: str | None,
+    timestamp: str | None,
+    timestamp_unit: Literal["s", "ms", "us", "ns"],
+    context: Sequence[str],
+    user_features: Any,
+    item_features: Any,
+    user_id: str | None,
+    item_id: str | None,
+    scale: tuple[float, float] | None,
+    separator: str | None,
+    columns: Sequence[str] | None,
+    connection: Any,
+    name: str,
+) -> Dataset:
+    """As :func:`from_interactions`, with every row of the table: a user and an item may repeat.
+
+    Raises:
+        DataError: names the column, the count and the first offending rows.
+    """
+    if isinstance(context, str):
+        raise DataError(f"{name}: context is a list of columns, got {context!r}; write [{context!r}]")
     frame = open_table(
         source, ids=(user, item), separator=separator, columns=columns, connection=connection, name=name
     )
@@ -90,7 +139,7 @@ def from_interactions(
     observed = _check_scale(frame, rating, value, scale, name)
     times = _microseconds(frame, timestamp, timestamp_unit, name)
 
-    data = Dataset(
+    return Dataset(
         user=user_codes,
         item=item_codes,
         value=value,
@@ -105,8 +154,6 @@ def from_interactions(
             user=user, item=item, rating=rating, weight=weight, timestamp=timestamp, scale=observed, name=name
         ),
     )
-    merged = merge_duplicates(data, duplicates)
-    return _rescaled(merged, scale) if rating is not None and duplicates == "sum" else merged
 
 
 def _encoded(
@@ -265,65 +312,3 @@ def _align(table: pl.DataFrame | None, column: str, vocabulary: Vocabulary) -> p
     rows = np.full(len(vocabulary), table.height)
     rows[vocabulary.encode(table[column])] = np.arange(table.height)
     return pl.concat([table, table.clear(1)])[rows].drop(column)
-
-
-def merge_duplicates(data: Dataset, rule: Duplicates) -> Dataset:
-    """One interaction a user and item, by the rule; each stands where the last of its kind stood.
-
-    Raises:
-        DataError: for the rule ``error`` if there are any, or for an unknown rule.
-    """
-    if rule not in ("auto", "last", "sum", "max", "mean", "error"):
-        raise DataError(f"duplicates: expected auto, last, sum, max, mean or error, got {rule!r}")
-    if rule == "auto":
-        rule = "last" if data.schema.explicit else "sum"
-    column = data.value if data.schema.explicit else data.weight
-    kept, together = np.zeros(len(data), np.bool_), np.empty(0, np.float32)
-    if rule not in ("last", "error"):
-        together = np.empty(len(data), np.float32)
-    for rows, indptr in _pairs(data):
-        at = rows[indptr[:-1]] if rule == "error" else rows[indptr[1:] - 1]
-        kept[at] = True
-        if len(together):
-            together[at] = _together(gather(column, rows), indptr, rule)
-    if kept.all():
-        return data
-    if rule == "error":
-        row = int(kept.argmin())
-        raise DataError(
-            f"{data.schema.name}: {(~kept).sum():,} interactions repeat a user and item; the first is row {row + 1}: "
-            f"{data.users.decode_list([data.user[row]])[0]!r}, {data.items.decode_list([data.item[row]])[0]!r}"
-        )
-    merged = data.select(kept)
-    if not len(together):
-        return merged
-    together = together[kept]
-    return replace(merged, value=together) if data.schema.explicit else replace(merged, weight=together)
-
-
-def _pairs(data: Dataset) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """For one stretch of users after another: their rows by user and item, oldest first, and where each pair begins (and the
-    last one ends)."""
-    order, begins = group_order(data.user, data.n_users)
-    users = np.searchsorted(begins[:-1], np.arange(0, len(order), _AT_ONCE), side="right") - 1
-    for low, high in pairwise([*np.unique(users).tolist(), data.n_users]):
-        rows = order[begins[low] : begins[high]]
-        user, item = data.user[rows] - np.int32(low), data.item[rows]
-        by_pair, _ = group_order(user, high - low, group_order(item, data.n_items)[0])
-        rows, user, item = rows[by_pair], user[by_pair], item[by_pair]
-        first = np.ones(len(rows) + 1, np.bool_)
-        first[1:-1] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
-        indptr = np.flatnonzero(first)
-        if not is_constant(data.timestamp):
-            sort_groups(rows, indptr, data.timestamp)
-        yield rows, indptr
-
-
-def _together(
-    numbers: NDArray[np.float32], indptr: NDArray[np.int64], rule: Duplicates
-) -> NDArray[np.float64]:
-    """float64[pairs]: the largest, the sum or the mean of the numbers of each pair."""
-    if rule == "max":
-        return np.maximum.reduceat(numbers.astype(np.float64), indptr[:-1])
-    sums: NDArray[np.float64] = np.add.reduceat(numbers.astype(np.float64), indptr[:-1])
-    return sums / np.diff(indptr) if rule == "mean" else sums

@@ -28,7 +28,8 @@ class Schema:
     """What the columns were called, and what the values mean.
 
     Attributes:
-        user, item, rating, weight, timestamp: the caller's column names; None where there is none.
+        user, item, rating, weight, timestamp, label: the caller's column names; None where there is none. ``label`` is of
+            click-through data, whose rows are impressions and whose values are 1 for a click and 0 for none.
         scale: lowest and highest possible rating (declared, else as observed); None for implicit feedback.
         name: what to call the data in reports and errors.
     """
@@ -40,11 +41,17 @@ class Schema:
     timestamp: str | None = None
     scale: tuple[float, float] | None = None
     name: str = "interactions"
+    label: str | None = None
 
     @property
     def explicit(self) -> bool:
         """Whether the values are ratings that users gave (else they are 1: implicit feedback)."""
         return self.rating is not None
+
+    @property
+    def clicks(self) -> bool:
+        """Whether the rows are impressions with labels: click-through data."""
+        return self.label is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,7 @@ class Dataset:
 
     Attributes:
         user, item: int32[n], codes into the vocabularies.
-        value: float32[n], the rating, or 1 for implicit feedback.
+        value: float32[n], the rating, the label of an impression (1 clicked, 0 not), or 1 for implicit feedback.
         weight: float32[n], how much each interaction counts; 1 unless given.
         timestamp: int64[n], microseconds since 1970; zeros where there is none.
         users, items: the caller's ids, by code.
@@ -86,6 +93,13 @@ class Dataset:
         return from_interactions(source, **options)
 
     @classmethod
+    def from_impressions(cls, source: Any, **options: Any) -> "Dataset":
+        """Build a Dataset from a table of what was shown; see :func:`tastemaker.data.impressions.from_impressions`."""
+        from tastemaker.data.impressions import from_impressions
+
+        return from_impressions(source, **options)
+
+    @classmethod
     def load(cls, path: str | Path) -> "Dataset":
         """Read a Dataset that :meth:`save` wrote.
 
@@ -116,15 +130,16 @@ class Dataset:
         return len(self.items)
 
     def __repr__(self) -> str:
-        kind = (
-            f"ratings {self.schema.scale[0]:g}–{self.schema.scale[1]:g}"
-            if self.schema.scale
-            else "implicit feedback"
-        )
-        filled = len(self) / max(1, self.n_users * self.n_items)
+        rows, kind = "interactions", f"{len(self) / max(1, self.n_users * self.n_items):.2%} filled, "
+        if self.schema.clicks:
+            rows, kind = "impressions", f"{self.value.sum(dtype=np.float64) / max(1, len(self)):.2%} clicked"
+        elif self.schema.scale:
+            kind += f"ratings {self.schema.scale[0]:g}–{self.schema.scale[1]:g}"
+        else:
+            kind += "implicit feedback"
         return (
-            f"Dataset({self.schema.name}: {len(self):,} interactions, {self.n_users:,} users, "
-            f"{self.n_items:,} items, {filled:.2%} filled, {kind})"
+            f"Dataset({self.schema.name}: {len(self):,} {rows}, {self.n_users:,} users, "
+            f"{self.n_items:,} items, {kind})"
         )
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> "Dataset":
@@ -170,24 +185,44 @@ class Dataset:
         return replace(self, **columns, schema=schema or self.schema)
 
     def implicit(self) -> "Dataset":
-        """The same interactions as implicit feedback: values of 1, weights as they are."""
+        """The same interactions as implicit feedback: values of 1, weights as they are. Of impressions, those clicked."""
+        if self.schema.clicks:
+            return self.clicked
         ones = constant(np.float32(1), len(self))
         return replace(self, value=ones, schema=replace(self.schema, rating=None, scale=None))
 
     @cached_property
+    def clicked(self) -> "Dataset":
+        """The clicks among the impressions as implicit feedback, each user and item once: at the last click, with the weights of
+        all. Without labels, the Dataset itself.
+        """
+        from tastemaker.data.duplicates import merge_duplicates
+
+        if not self.schema.clicks:
+            return self
+        clicks = replace(self.select(self.value > 0), schema=replace(self.schema, label=None))
+        return merge_duplicates(clicks, "auto")
+
+    @cached_property
     def by_user(self) -> History:
-        """The interactions of each user, oldest first; equal times in row order."""
+        """The interactions of each user, oldest first; equal times in row order. Of impressions, the clicks."""
+        if self.schema.clicks:
+            return self.clicked.by_user
         columns = (self.item, self.value, self.weight, self.timestamp)
         return History.group(self.user, *columns, n_rows=self.n_users)
 
     @cached_property
     def by_item(self) -> History:
-        """The interactions of each item in row order; ``indices`` are users."""
+        """The interactions of each item in row order; ``indices`` are users. Of impressions, the clicks."""
+        if self.schema.clicks:
+            return self.clicked.by_item
         columns = (self.user, self.value, self.weight, self.timestamp)
         return History.group(self.item, *columns, n_rows=self.n_items, by_time=False)
 
     def matrix(self, column: Literal["value", "weight"] = "value") -> sp.csr_array:
-        """Users × items, float32, sorted and without duplicates, of the values or the weights."""
+        """Users × items, float32, sorted and without duplicates, of the values or the weights. Of impressions, the clicks."""
+        if self.schema.clicks:
+            return self.clicked.matrix(column)
         data = self.value if column == "value" else self.weight
         return sp.csr_array(
             (data, (self.user, self.item)), shape=(self.n_users, self.n_items), dtype=np.float32

@@ -9,10 +9,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker.data.catalogue import Catalogue
+from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
+from tastemaker.data.sources import read_table
 from tastemaker.errors import DataError
 
-__all__ = ["KINDS", "Queries", "as_rows", "queries_from_ids"]
+__all__ = ["KINDS", "Queries", "as_rows", "context_of", "queries_from_ids", "queries_of_pairs"]
 
 KINDS = ("known", "history", "anonymous", "seeds")
 
@@ -27,6 +29,8 @@ class Queries:
         given: bool[q], whether the caller gave the history (then it replaces the stored one for scoring).
         seeds: q rows of items to be similar to; None when the queries are not about seeds.
         unknown: how many ids in the given histories and seeds are in no vocabulary, and so were left out.
+        features: q rows of user features, which replace the stored ones; None when none are given.
+        context: q rows: where and when it is asked; None when nothing is known of that.
     """
 
     users: NDArray[np.int32]
@@ -34,21 +38,33 @@ class Queries:
     given: NDArray[np.bool_]
     seeds: History | None = None
     unknown: int = 0
+    features: pl.DataFrame | None = None
+    context: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.users)
 
     def __getitem__(self, rows: slice) -> "Queries":
-        seeds = None if self.seeds is None else self.seeds[rows]
         return replace(
-            self, users=self.users[rows], history=self.history[rows], given=self.given[rows], seeds=seeds
+            self,
+            users=self.users[rows],
+            history=self.history[rows],
+            given=self.given[rows],
+            seeds=None if self.seeds is None else self.seeds[rows],
+            features=None if self.features is None else self.features[rows],
+            context=None if self.context is None else self.context[rows],
         )
 
     def take(self, rows: NDArray[np.integer]) -> "Queries":
         """These queries, in this order."""
-        seeds = None if self.seeds is None else self.seeds.take(rows)
         return replace(
-            self, users=self.users[rows], history=self.history.take(rows), given=self.given[rows], seeds=seeds
+            self,
+            users=self.users[rows],
+            history=self.history.take(rows),
+            given=self.given[rows],
+            seeds=None if self.seeds is None else self.seeds.take(rows),
+            features=None if self.features is None else self.features[rows],
+            context=None if self.context is None else self.context[rows],
         )
 
     def kinds(self) -> NDArray[np.int8]:
@@ -145,8 +161,27 @@ def _checked_ratings(values: list[Any], what: str) -> NDArray[np.float32]:
     return numbers
 
 
+def context_of(data: Dataset) -> pl.DataFrame:
+    """The context of each interaction as models learn it: the context columns, and the time as a date under its column's name.
+
+    >>> rows = {"user": [1], "item": ["tea"], "at": [86_400], "device": ["phone"]}
+    >>> context_of(Dataset.from_interactions(rows, timestamp="at", context=["device"])).rows()
+    [('phone', datetime.datetime(1970, 1, 2, 0, 0))]
+    """
+    name = data.schema.timestamp
+    if name is None or name in data.context.columns:
+        return data.context
+    times = pl.Series(name, np.ascontiguousarray(data.timestamp)).cast(pl.Datetime("us"))
+    return data.context.hstack([times]) if data.context.width else times.to_frame()
+
+
 def queries_from_ids(
-    catalogue: Catalogue, users: Any = None, history: Any = None, seeds: Any = None
+    catalogue: Catalogue,
+    users: Any = None,
+    history: Any = None,
+    seeds: Any = None,
+    features: Any = None,
+    context: Any = None,
 ) -> Queries:
     """Queries from the caller's ids.
 
@@ -156,12 +191,48 @@ def queries_from_ids(
         history: one list of item ids a query, oldest first, or one mapping from item id to rating. Ids alone count as liked:
             the top of the rating scale, or 1 for implicit feedback.
         seeds: one list of item ids a query.
+        features: a table of user features with one row a query; without users and history, each row is someone new.
+        context: a table with one row a query, as ``features``.
 
     Raises:
         DataError: if their numbers differ or an entry has the wrong form.
     """
-    if seeds is not None and (users is not None or history is not None):
-        raise DataError("seeds: give either seeds or users and history, not both")
+    tables = _tables(features=features, context=context)
+    if seeds is not None and (users is not None or history is not None or tables):
+        raise DataError("seeds: give either seeds, or users, history, features and context, not both")
+    if tables and users is None and history is None:
+        history = [[]] * next(iter(tables.values())).height
+    return _with_tables(_of_ids(catalogue, users, history, seeds), tables)
+
+
+def queries_of_pairs(
+    catalogue: Catalogue, users: NDArray[np.int32], features: Any = None, context: Any = None
+) -> tuple[Queries, NDArray[np.int64]]:
+    """The queries behind n predictions, and int64[n], which of them each belongs to.
+
+    One for each user, unless a table says something of its own about each of the n.
+    """
+    tables = _tables(features=features, context=context)
+    if tables:
+        return _with_tables(of_users(users, catalogue), tables), np.arange(len(users))
+    distinct, rows = np.unique(users, return_inverse=True)
+    return of_users(distinct.astype(np.int32), catalogue), rows
+
+
+def _tables(**given: Any) -> dict[str, pl.DataFrame]:
+    return {name: read_table(table, name=name) for name, table in given.items() if table is not None}
+
+
+def _with_tables(queries: Queries, tables: dict[str, pl.DataFrame]) -> Queries:
+    for name, table in tables.items():
+        if table.height != len(queries):
+            raise DataError(
+                f"{name}: expected one row for each of {len(queries)} queries, got {table.height}"
+            )
+    return replace(queries, features=tables.get("features"), context=tables.get("context"))
+
+
+def _of_ids(catalogue: Catalogue, users: Any, history: Any, seeds: Any) -> Queries:
     if users is None and history is None and seeds is None:
         return of_users(np.arange(catalogue.n_users, dtype=np.int32), catalogue)
     liked = catalogue.schema.scale[1] if catalogue.schema.scale else 1.0

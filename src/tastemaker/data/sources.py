@@ -104,6 +104,10 @@ def read_table(
 
 def _column(key: str, values: Any) -> pl.Series:
     """A column of a mapping; ids of types that Polars does not have (UUIDs) stay Python objects."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise DataError(
+            f"column {key!r}: expected a list with one value a row, got {values!r}; write [{values!r}]"
+        )
     try:
         return pl.Series(key, values, strict=not (isinstance(values, list) and _numbers(values)))
     except (TypeError, pl.exceptions.PolarsError):

@@ -17,10 +17,12 @@ __all__ = [
     "Leak",
     "Split",
     "check_leak",
+    "check_share",
     "global_time",
     "holdout",
     "k_fold",
     "leave_last_out",
+    "percent",
     "predefined",
 ]
 
@@ -37,6 +39,7 @@ class Split:
         validation: a third part to choose settings by, where the protocol has one.
         negatives: int32[len(test), m], items to rank each test row's item against, where a publisher sampled
             some; figures from them are not comparable with those of a full ranking.
+        candidates: int32[c], the items that lists are chosen from, where not all are.
     """
 
     train: Dataset
@@ -46,6 +49,7 @@ class Split:
     seed: int | None = None
     validation: Dataset | None = None
     negatives: NDArray[np.int32] | None = None
+    candidates: NDArray[np.int32] | None = None
 
     @cached_property
     def test_only_users(self) -> NDArray[np.int32]:
@@ -78,6 +82,8 @@ class Split:
         lines.append(f"  only in the test part: {counts} ({_plural(self.cold_rows, 'test interaction')})")
         if self.negatives is not None:
             lines.append(f"  {self.negatives.shape[1]} sampled negatives for each test interaction")
+        if self.candidates is not None:
+            lines.append(f"  lists are chosen from {_plural(len(self.candidates), 'item')}")
         return "\n".join(lines)
 
 
@@ -103,8 +109,8 @@ def holdout(data: Dataset, ratings: float = 0.2, users: float = 1.0, seed: int =
       test: 2 interactions (20.0%), 1 user, 2 items
       only in the test part: 0 users, 0 items (0 test interactions)
     """
-    _check_share("ratings", ratings)
-    _check_share("users", users)
+    check_share("ratings", ratings)
+    check_share("users", users)
     random = np.random.default_rng(seed)
     counts = np.bincount(data.user, minlength=data.n_users)
     active = np.flatnonzero(counts)
@@ -112,7 +118,7 @@ def holdout(data: Dataset, ratings: float = 0.2, users: float = 1.0, seed: int =
     wanted = np.zeros(data.n_users, np.int64)
     wanted[chosen] = np.rint(ratings * counts[chosen])
     test = _places_in_user(data.user, random.random(len(data))) < wanted[data.user]
-    description = f"{_percent(ratings)} of the ratings of {_percent(users)} of the users, at random"
+    description = f"{percent(ratings)} of the ratings of {percent(users)} of the users, at random"
     return _part(data, test, "holdout", description, seed)
 
 
@@ -201,7 +207,7 @@ def global_time(data: Dataset, fraction: float | None = None, at: datetime | int
         raise ValueError("give at or fraction, not both")
     if at is None:
         fraction = 0.2 if fraction is None else fraction
-        _check_share("fraction", fraction)
+        check_share("fraction", fraction)
         tested = round(fraction * len(data))
         cut = int(np.sort(data.timestamp)[-max(1, tested)])
     else:
@@ -341,7 +347,8 @@ def _require_times(data: Dataset) -> None:
         )
 
 
-def _check_share(name: str, share: float) -> None:
+def check_share(name: str, share: float) -> None:
+    """Refuse what is no share, or none at all."""
     if not 0 < share <= 1:
         raise ValueError(f"{name} must be a share above 0 and at most 1, got {share}")
 
@@ -354,7 +361,8 @@ def _counts(users: int, items: int) -> str:
     return f"{_plural(users, 'user')}, {_plural(items, 'item')}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in words: ``12.5%``."""
     return f"{100 * share:.4g}%"
 
 

@@ -61,6 +61,13 @@ def id_series(values: Any, column: str = "id") -> pl.Series:
             raise DataError(
                 f"column {column!r}: ids must be whole numbers or text, got {series.filter(~whole)[0]}"
             )
+        exact = 2.0**53 if series.dtype == pl.Float64 else 2.0**24
+        merged = series.filter(~series.is_nan() & (series.abs() >= exact))
+        if len(merged):
+            raise DataError(
+                f"column {column!r}: {merged[0]:.0f} as {series.dtype} may be another id rounded; give ids "
+                f"from {exact:.0f} on as integers or text"
+            )
         return series.fill_nan(None).cast(pl.Int64)
     if series.dtype == pl.Null:
         return series.cast(pl.String)

@@ -14,7 +14,7 @@ import polars as pl
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation.area import AREA
 from tastemaker.evaluation.plan import Plan
-from tastemaker.evaluation.report import Report, definition_lines, draw
+from tastemaker.evaluation.report import Report, definition_lines, draw, draw_calibration
 from tastemaker.evaluation.tables import lay_out, number, paragraph, seconds
 from tastemaker.metrics.metric import Metric
 from tastemaker.metrics.statistics import TEST_METHOD, Difference, confidence_interval, paired_difference
@@ -25,6 +25,7 @@ REFERENCE = "Popularity (reference)"
 BEST, LEVEL = "*", "·"
 _NEITHER_END_IS_GOOD = ("popularity_lift",)
 _ACCURACY = ("ndcg", "map", "map_min", "recall", "precision", "mrr", "hit_rate", "ndcg_graded")
+_OF_CLICKS = ("auc_global", "auc_grouped", "auc")
 _LEGEND = (
     f"± half of the 95 % interval; {BEST} best of its column; {LEVEL} not significantly worse than the best (95 %, each against "
     f"the best, no correction for many models); – not measured. Test: {TEST_METHOD}."
@@ -52,7 +53,8 @@ class Comparison:
         return self.reports[model]
 
     def best(self, metric: str | None = None) -> str:
-        """The name of the best model in a metric; by default in the first of ndcg, map, recall … measured, else the first metric.
+        """The name of the best model in a metric; by default in the first of ndcg, map, recall … (of clicks: auc_global …)
+        that was measured, else in the first metric.
 
         Raises:
             ValueError: for a metric that was not measured.
@@ -121,6 +123,14 @@ class Comparison:
         """
         return draw({name: report.roc for name, report in self.reports.items()}, path)
 
+    def calibration_plot(self, path: str | Path | None = None) -> Any:
+        """Draw the calibration curves of all models of probabilities, into a file if a path is given.
+
+        Raises:
+            TastemakerError: if ``calibration_error`` was not measured, or no model gives probabilities.
+        """
+        return draw_calibration({name: report.calibration for name, report in self.reports.items()}, path)
+
     def __str__(self) -> str:
         warnings = [paragraph(f"! {warning}", "  ") for warning in self.warnings]
         if not self.reports:
@@ -169,7 +179,10 @@ class Comparison:
 
     @cached_property
     def _accuracy(self) -> str | None:
-        """The metric by which lists are judged: the first of a fixed order that was measured."""
+        """The metric by which models are judged: the first of a fixed order that was measured."""
+        names = {m.name for m in self.plan.metrics}
+        if self.plan.clicks:
+            return next((name for name in _OF_CLICKS if name in names), None)
         by_family = {m.name.partition("@")[0]: m.name for m in reversed(self.plan.metrics) if m.k is not None}
         for family in _ACCURACY:
             if family in by_family:

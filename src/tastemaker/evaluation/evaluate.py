@@ -8,11 +8,14 @@ import numpy as np
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
 from tastemaker.evaluation.fold import MOST_POINTS, Fold, measure, obstacle
+from tastemaker.evaluation.observe import MEAN_WHERE_MISSING
 from tastemaker.evaluation.plan import Plan, Sampled
 from tastemaker.evaluation.pool import pool
 from tastemaker.evaluation.protocols import Data, Protocol, splits_of
 from tastemaker.evaluation.report import Counts, Report
 from tastemaker.evaluation.trial import Trial
+from tastemaker.metrics.calibration import CalibrationCurve, calibration_curve
+from tastemaker.metrics.predictions import Predictions
 from tastemaker.metrics.roc import RocCurve
 from tastemaker.models.base import Recommender
 
@@ -42,16 +45,19 @@ def evaluate(
         model: its hyper-parameters are used; it is not changed.
         data: a Dataset, which is split by ``protocol``; or a Split, or several, such as folds.
         metrics: names, as a list or separated by commas; ``"map"`` is short for ``"map@{k}"``. By default rmse and mae
-            (ratings only), ndcg, map, precision and recall, coverage, novelty.
+            (ratings only), ndcg, map, precision and recall, coverage, novelty; of click-through data auc_global, auc (over
+            users), log_loss and calibration_error.
         k: the length of the lists, for metrics that do not say.
         protocol, folds, seed: how to split a Dataset; see :func:`tastemaker.evaluation.make_splits`.
         relevant_from: the rating from which a held-out item is relevant. By default the upper-quarter point of the
-            scale, low + 3/4 (high - low): 4 of 1 to 5. Without ratings every held-out item is relevant.
+            scale, low + 3/4 (high - low): 4 of 1 to 5. Without ratings every held-out item is relevant; of impressions,
+            those that were clicked.
         sampled: None ranks the full catalogue. A number ranks the relevant items among so many random items that the user
             never had; ``"published"`` among those that came with the split. Figures are much higher and not
             comparable, and the report says so.
 
-    A held-out rating for which a model of ratings has no prediction counts with the training mean, and the report counts them.
+    A held-out rating or impression for which a model of ratings or probabilities has no prediction counts with the training mean,
+    and the report counts them.
 
     Raises:
         DataError: for data that cannot be split or lack what the metrics need.
@@ -87,6 +93,7 @@ def sum_up(
         data=data.schema.name,
         protocol=_protocol(splits),
         plan=plan,
+        candidates=_candidates(plan, splits[0]),
         measurements={m.name: pool(users, [f.measurements[m.name] for f in folds])[1] for m in plan.metrics},
         users=data.users.decode(np.unique(np.concatenate(users))),
         fold_values={m.name: tuple(f.measurements[m.name].value for f in folds) for m in plan.metrics},
@@ -95,6 +102,7 @@ def sum_up(
         fit_seconds=sum(fold.fit_seconds for fold in folds),
         evaluation_seconds=sum(fold.evaluation_seconds for fold in folds),
         roc=_mean_curve([fold.roc for fold in folds]),
+        calibration=_calibration([fold.probabilities for fold in folds]),
     )
 
 
@@ -106,6 +114,13 @@ def _protocol(splits: Sequence[Split]) -> str:
     return f"{len(splits)} splits; {first.name}: {first.description}{drawn}, and so on"
 
 
+def _candidates(plan: Plan, split: Split) -> str:
+    """What the lists are chosen from, in words."""
+    if split.candidates is None:
+        return plan.candidates
+    return f"the {len(split.candidates):,} candidates of the split, without what the user had in training"
+
+
 def _notes(model: Recommender[Any], plan: Plan, counts: Counts, vectors_from: str) -> tuple[str, ...]:
     obstacles: dict[str, list[str]] = {}
     for metric in plan.metrics:
@@ -114,7 +129,7 @@ def _notes(model: Recommender[Any], plan: Plan, counts: Counts, vectors_from: st
     notes = [f"Not measured: {', '.join(names)}, for {reason}." for reason, names in obstacles.items()]
     if counts.missing:
         share = counts.missing / counts.interactions
-        filled = "the training mean" if model.score_kind == "rating" else "a score below all others"
+        filled = "the training mean" if model.score_kind in MEAN_WHERE_MISSING else "a score below all others"
         notes.append(
             f"No prediction for {counts.missing:,} ({share:.2%}) held-out pairs; they count with {filled}."
         )
@@ -140,3 +155,14 @@ def _mean_curve(curves: Sequence[RocCurve | None]) -> RocCurve | None:
     heights = [np.interp(x, c.false_positive_rate, c.true_positive_rate) for c in there]
     up = np.append(0.0, np.mean(heights, axis=0))
     return RocCurve(np.append(0.0, x), up, np.full(len(up), np.nan))
+
+
+def _calibration(folds: Sequence[Predictions | None]) -> CalibrationCurve | None:
+    """The curve over the held-out pairs of all folds together."""
+    there = [pairs for pairs in folds if pairs is not None]
+    if not there:
+        return None
+    users, actual, predicted = (
+        np.concatenate([getattr(pairs, name) for pairs in there]) for name in ("users", "actual", "predicted")
+    )
+    return calibration_curve(Predictions.of(users, actual, predicted, there[0].relevant_from))

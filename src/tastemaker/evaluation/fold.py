@@ -13,12 +13,14 @@ from tastemaker.evaluation.report import Counts
 from tastemaker.evaluation.trial import Trial
 from tastemaker.metrics.measurement import Measurement
 from tastemaker.metrics.metric import Metric
+from tastemaker.metrics.predictions import Predictions
 from tastemaker.metrics.roc import RocCurve, roc_curve
 from tastemaker.models.base import Recommender
 
 __all__ = ["MOST_POINTS", "Fold", "measure", "obstacle"]
 
 _ON_THE_SCALE = ("rmse", "mae", "precision", "precision_global", "recall", "recall_global")
+_OVER_PAIRS = {"auc", "auc_global", "auc_grouped"}
 MOST_POINTS = 1000
 """A ROC curve is kept with no more points than this."""
 
@@ -34,6 +36,7 @@ class Fold:
         vectors_from: where the item vectors for diversity came from; empty when none were needed.
         fit_seconds, evaluation_seconds: how long it took.
         roc: None unless an area under it was asked for.
+        probabilities: beside what happened; None unless their calibration was asked for.
     """
 
     users: NDArray[np.int32]
@@ -43,6 +46,7 @@ class Fold:
     fit_seconds: float
     evaluation_seconds: float
     roc: RocCurve | None
+    probabilities: Predictions | None
 
 
 def measure(model: Recommender[Any], trial: Trial, name: str) -> Fold:
@@ -56,7 +60,11 @@ def measure(model: Recommender[Any], trial: Trial, name: str) -> Fold:
     measurements |= {metric.name: metric(seen.evidence) for metric in able}
     curve, counts = _curve(seen.evidence, trial), _counts(trial, seen)
     took = time.perf_counter() - middle
-    return Fold(trial.users, measurements, counts, seen.vectors_from, middle - start, took, curve)
+    asked = any(metric.name == "calibration_error" for metric in able)
+    probabilities = seen.evidence.predictions if asked else None
+    return Fold(
+        trial.users, measurements, counts, seen.vectors_from, middle - start, took, curve, probabilities
+    )
 
 
 def obstacle(metric: Metric, model: Recommender[Any]) -> str:
@@ -64,7 +72,7 @@ def obstacle(metric: Metric, model: Recommender[Any]) -> str:
     kind = model.score_kind
     if metric.name in _ON_THE_SCALE and kind != "rating":
         return f"its scores are of kind {kind!r}, not ratings"
-    if metric.name == "log_loss" and kind != "probability":
+    if metric.name in ("log_loss", "calibration_error") and kind != "probability":
         return f"its scores are of kind {kind!r}, not probabilities"
     return ""
 
@@ -86,7 +94,7 @@ def _counts(trial: Trial, seen: Observation) -> Counts:
 def _curve(evidence: FoldEvidence, trial: Trial) -> RocCurve | None:
     """The ROC curve behind the area that was asked for: over held-out pairs, else over the catalogue, else none."""
     pairs, asked = evidence.predictions, {metric.name for metric in trial.plan.metrics}
-    if pairs is not None and asked & {"auc", "auc_global"} and 0 < pairs.relevant.sum() < len(pairs.users):
+    if pairs is not None and asked & _OVER_PAIRS and 0 < pairs.relevant.sum() < len(pairs.users):
         curve = roc_curve(pairs)
     elif evidence.misses is not None and np.isfinite(evidence.misses).any():
         curve = area_curve(evidence.misses, trial.relevant)

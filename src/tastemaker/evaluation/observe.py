@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker._native.topk import Rows
-from tastemaker.data.queries import of_users
+from tastemaker.data.queries import context_of, of_users
 from tastemaker.evaluation.area import AREA, FoldEvidence, miss_rates
 from tastemaker.evaluation.trial import Trial
 from tastemaker.metrics.lists import RankedLists
@@ -19,11 +20,14 @@ from tastemaker.models.base import Recommender
 from tastemaker.progress import Task, current
 from tastemaker.ranking.blocks import query_blocks
 
-__all__ = ["Observation", "observe"]
+__all__ = ["MEAN_WHERE_MISSING", "Observation", "observe"]
 
 _BYTES = 16 << 20  # of scores at a time, where all of them are looked at
 _USERS = 1024  # whose lists are made at a time
 _PAIRS = 1 << 20  # held-out pairs that are predicted at a time
+_PAIRS_IN_CONTEXT = 1 << 16  # the same where each is a query of its own
+MEAN_WHERE_MISSING = ("rating", "probability")
+"""Kinds of scores for which the training mean stands where a model has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +106,8 @@ def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLis
 
 
 def _part(lists: Rows | None, rows: slice) -> Rows | None:
-    if lists is None:
-        return None
+    if lists is None or len(lists.indptr) == 2:
+        return lists
     indptr = lists.indptr[rows.start : rows.stop + 1]
     return Rows(indptr - indptr[0], lists.indices[indptr[0] : indptr[-1]])
 
@@ -111,30 +115,40 @@ def _part(lists: Rows | None, rows: slice) -> Rows | None:
 def _predictions(model: Recommender[Any], trial: Trial, task: Task) -> tuple[Predictions, int]:
     """A score for every held-out pair, in the order of the test part; how many the model did not have.
 
-    A model of ratings gets the training mean for them, so that no model gains by staying silent where it is hard; other
-    scores are ordered below all that the model gave.
+    A model of ratings or probabilities gets the training mean for them, so that no model gains by staying silent where it is
+    hard; other scores are ordered below all that the model gave.
     """
     test = trial.split.test
     predicted = np.empty(len(test), np.float64)
-    for rows in _user_blocks(test.user):
-        predicted[rows] = model.predict_codes(test.user[rows], test.item[rows])
+    context = context_of(test) if "context" in model.answers else pl.DataFrame()
+    for rows in _user_blocks(test.user, _PAIRS_IN_CONTEXT if context.width else _PAIRS):
+        where = context[rows] if context.width else None
+        predicted[rows] = model.predict_codes(test.user[rows], test.item[rows], context=where)
         task.advance(len(np.unique(test.user[rows])))
     missing = ~np.isfinite(predicted)
     if missing.any():
-        is_rating = model.score_kind == "rating"
-        lowest = predicted[~missing].min(initial=np.inf) - 1 if not missing.all() else 0.0
-        predicted[missing] = trial.train.value.mean(dtype=np.float64) if is_rating else lowest
+        predicted[missing] = _instead(model.score_kind, trial, predicted[~missing])
     least = trial.plan.relevant_from
     return Predictions.of(test.user, test.value, predicted, relevant_from=least), int(missing.sum())
 
 
-def _user_blocks(user: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of whole users, about a million at a time."""
+def _instead(kind: str, trial: Trial, predicted: NDArray[np.float64]) -> float:
+    """What counts where a model has no prediction."""
+    values, least = trial.train.value, trial.plan.relevant_from
+    if kind == "probability" and least is not None:
+        return float((values >= least).mean())
+    if kind in MEAN_WHERE_MISSING:
+        return float(values.mean(dtype=np.float64))
+    return float(predicted.min() - 1) if len(predicted) else 0.0
+
+
+def _user_blocks(user: NDArray[np.int32], pairs: int) -> Iterator[NDArray[np.int64]]:
+    """Row numbers of whole users, about so many ``pairs`` at a time."""
     order = np.argsort(user, kind="stable")
     last = np.append(np.flatnonzero(np.diff(user[order])) + 1, len(user)).astype(np.int64)
     start = 0
     while start < len(user):
-        stop = int(last[min(int(last.searchsorted(start + _PAIRS)), len(last) - 1)])
+        stop = int(last[min(int(last.searchsorted(start + pairs)), len(last) - 1)])
         yield order[start:stop]
         start = stop
 

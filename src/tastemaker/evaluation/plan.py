@@ -17,6 +17,7 @@ Sampled = int | Literal["published"] | None
 
 _FOR_RATINGS = ("rmse", "mae", "ndcg", "map", "precision@{k}", "recall@{k}", "coverage", "novelty")
 _FOR_FEEDBACK = ("ndcg", "map", "precision@{k}", "recall@{k}", "hit_rate", "mrr", "coverage", "novelty")
+_FOR_CLICKS = ("auc_global", "auc", "log_loss", "calibration_error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Plan:
         sampled: None ranks the full catalogue; a number ranks the relevant items among so many random unseen ones;
             ``"published"`` among the negatives that came with the split.
         seed: of that draw.
+        clicks: whether impressions with labels are tested on: a click is relevant.
     """
 
     metrics: tuple[Metric, ...]
@@ -37,6 +39,7 @@ class Plan:
     relevant_from: float | None
     sampled: Sampled = None
     seed: int = 0
+    clicks: bool = False
 
     @classmethod
     def of(
@@ -63,7 +66,9 @@ class Plan:
         if sampled is not None and sampled != "published":
             whole("sampled", sampled)
         chosen = _chosen(metrics, k, schema)
-        if not schema.explicit:
+        if schema.clicks:
+            relevant_from = _a_click(relevant_from, schema)
+        elif not schema.explicit:
             _refuse_rating_wishes(chosen, relevant_from, schema)
         elif relevant_from is None:
             relevant_from = _upper_quarter(schema)
@@ -72,7 +77,14 @@ class Plan:
                 f"relevant_from={relevant_from:g}, but ratings of {schema.name} end at {schema.scale[1]:g}"
             )
         longest = max((m.k for m in chosen if m.k), default=k)
-        return cls(metrics=chosen, k=longest, relevant_from=relevant_from, sampled=sampled, seed=seed)
+        return cls(
+            metrics=chosen,
+            k=longest,
+            relevant_from=relevant_from,
+            sampled=sampled,
+            seed=seed,
+            clicks=schema.clicks,
+        )
 
     @property
     def ranks(self) -> bool:
@@ -82,6 +94,8 @@ class Plan:
     @property
     def relevance(self) -> str:
         """What counts as relevant, in words."""
+        if self.clicks:
+            return "held-out impressions that were clicked"
         if self.relevant_from is None:
             return "every held-out interaction"
         return f"held-out ratings of {self.relevant_from:g} and more"
@@ -102,7 +116,8 @@ class Plan:
 def _chosen(metrics: str | Iterable[str] | None, k: int, schema: Schema) -> tuple[Metric, ...]:
     """The metrics by name, each once; a name that only makes sense with a cut-off gets ``@k``."""
     if metrics is None:
-        names: Sequence[str] = _FOR_RATINGS if schema.explicit else _FOR_FEEDBACK
+        usual = _FOR_CLICKS if schema.clicks else _FOR_RATINGS if schema.explicit else _FOR_FEEDBACK
+        names: Sequence[str] = usual
     else:
         names = metrics.split(",") if isinstance(metrics, str) else list(metrics)
     if not names:
@@ -116,6 +131,15 @@ def _parse(name: str, k: int) -> Metric:
         return AREA
     known = available()
     return parse(f"{name}@{k}" if f"{name}@k" in known and name not in known else name)
+
+
+def _a_click(relevant_from: float | None, schema: Schema) -> float:
+    """The label from which an impression is relevant."""
+    if relevant_from is not None and relevant_from != 1:
+        raise DataError(
+            f"relevant_from={relevant_from:g}, but {schema.name} has labels: a click, 1, is relevant"
+        )
+    return 1.0
 
 
 def _upper_quarter(schema: Schema) -> float:

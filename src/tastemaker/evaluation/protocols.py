@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.row_splits import random_rows
 from tastemaker.data.splits import Split, global_time, holdout, k_fold, leave_last_out
 from tastemaker.errors import DataError
 
-__all__ = ["Data", "Protocol", "make_splits", "splits_of"]
+__all__ = ["Data", "Protocol", "make_splits", "pair_codes", "splits_of"]
 
-Protocol = Literal["holdout", "kfold", "leave-last", "time", "predefined"]
+Protocol = Literal["holdout", "kfold", "leave-last", "time", "rows", "predefined"]
 
 Data = Dataset | Split | Sequence[Split]
 """What models are evaluated on: a Dataset to split, or splits made already."""
@@ -37,6 +38,8 @@ def make_splits(
         the last interaction of each user.
     ``time``
         the latest share ``ratings`` of all interactions: train on the past, test on the future.
+    ``rows``
+        a share ``ratings`` of the rows at random, whoever's they are: what click-through rates are mostly measured on.
     ``predefined``
         the splits that the publishers of a public data set made, found by the Dataset's name: those of them, from the first
         on, whose test parts share less than 1 % (of ml-100k u1 to u5).
@@ -58,6 +61,8 @@ def make_splits(
             return [leave_last_out(data)]
         case "time":
             return [global_time(data, fraction=ratings)]
+        case "rows":
+            return [random_rows(data, test=ratings, validation=0, seed=seed)]
         case "predefined":
             return _published(data)
     raise ValueError(f"protocol must be one of {', '.join(get_args(Protocol))}; got {protocol!r}")
@@ -85,8 +90,10 @@ def splits_of(data: Data, protocol: Protocol = "holdout", *, folds: int = 5, see
 
 
 def _refuse_leak(split: Split) -> None:
-    """Refuse a split whose test pairs are in the training part."""
-    both = int(np.isin(_pairs(split.test), _pairs(split.train)).sum())
+    """Refuse a split whose test pairs are in the training part; impressions of one pair may well be in both."""
+    if split.test.schema.clicks:
+        return
+    both = int(np.isin(pair_codes(split.test), pair_codes(split.train)).sum())
     if both:
         raise DataError(
             f"{split.name}: {both:,} of {len(split.test):,} test interactions are also in the training part; hold them out"
@@ -110,13 +117,13 @@ def _published(data: Dataset) -> list[Split]:
     chosen: list[Split] = []
     tested = np.empty(0, np.int64)
     for split in datasets.folds(name).values():
-        pairs = _pairs(split.test)
+        pairs = pair_codes(split.test)
         if np.isin(pairs, tested).mean() < 0.01:  # u4 and u5 of ml-100k share three ratings
             chosen.append(split)
             tested = np.concatenate([tested, pairs])
     return chosen
 
 
-def _pairs(data: Dataset) -> NDArray[np.int64]:
+def pair_codes(data: Dataset) -> NDArray[np.int64]:
     """int64[n]: one number for each pair of user and item."""
     return data.user.astype(np.int64) * data.n_items + data.item

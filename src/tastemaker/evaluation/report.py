@@ -15,12 +15,13 @@ from tastemaker.errors import TastemakerError
 from tastemaker.evaluation.plan import Plan
 from tastemaker.evaluation.pool import POOLING
 from tastemaker.evaluation.tables import lay_out, number, paragraph, seconds
+from tastemaker.metrics.calibration import CalibrationCurve, calibration_plot
 from tastemaker.metrics.measurement import Measurement
 from tastemaker.metrics.metric import Metric
 from tastemaker.metrics.roc import RocCurve, roc_plot
 from tastemaker.metrics.statistics import INTERVAL_METHOD, confidence_interval
 
-__all__ = ["Counts", "Report", "definition_lines", "draw"]
+__all__ = ["Counts", "Report", "definition_lines", "draw", "draw_calibration"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +64,16 @@ class Report:
         data: the name of the data.
         protocol: how the splits came about, in words.
         plan: what was measured.
+        candidates: what the lists were chosen from, in words.
         measurements: by metric name; values per user in the order of ``users``.
         users: ids of all tested users.
         fold_values: by metric name, the value in each fold.
         counts: what the figures rest on.
         notes: what else a reader has to know.
         fit_seconds, evaluation_seconds: over all folds.
-        roc: the ROC curve, over held-out pairs (``auc``, ``auc_global``) or over the catalogue (``auc_catalogue``); None unless
-            one of these was measured.
+        roc: the ROC curve, over held-out pairs (``auc``, ``auc_global``, ``auc_grouped``) or over the catalogue
+            (``auc_catalogue``); None unless one of these was measured.
+        calibration: of the predicted probabilities, in bins; None unless ``calibration_error`` was measured.
     """
 
     model: str
@@ -78,6 +81,7 @@ class Report:
     data: str
     protocol: str
     plan: Plan
+    candidates: str
     measurements: Mapping[str, Measurement]
     users: pl.Series
     fold_values: Mapping[str, tuple[float, ...]]
@@ -86,6 +90,7 @@ class Report:
     fit_seconds: float
     evaluation_seconds: float
     roc: RocCurve | None = None
+    calibration: CalibrationCurve | None = None
 
     def __getitem__(self, metric: str) -> float:
         """The value of a metric: ``report["ndcg@10"]``.
@@ -127,7 +132,7 @@ class Report:
             "data": self.data,
             "protocol": self.protocol,
             "relevant": self.plan.relevance,
-            "candidates": self.plan.candidates,
+            "candidates": self.candidates,
             "sampled": self.plan.sampled is not None,
             "metrics": metrics,
             "counts": asdict(self.counts),
@@ -143,6 +148,14 @@ class Report:
             TastemakerError: if no metric that needs the curve was measured.
         """
         return draw({self.model: self.roc}, path)
+
+    def calibration_plot(self, path: str | Path | None = None) -> Any:
+        """Draw the calibration curve, into a file if a path is given; see :func:`tastemaker.metrics.calibration_plot`.
+
+        Raises:
+            TastemakerError: if ``calibration_error`` was not measured, or the model gives no probabilities.
+        """
+        return draw_calibration({self.model: self.calibration}, path)
 
     def __str__(self) -> str:
         c = self.counts
@@ -168,11 +181,11 @@ class Report:
         c = self.counts
         tested = f"{len(self.users):,} users tested"
         lines = [
-            f"{c.interactions:,} held-out interactions, {tested}"
+            f"{c.interactions:,} held-out {'impressions' if self.plan.clicks else 'interactions'}, {tested}"
             + (f" {c.lists:,} times." if c.folds > 1 else ".")
         ]
         if self.plan.ranks:
-            lines.append(f"Relevant: {self.plan.relevance}. Ranked: {self.plan.candidates}.")
+            lines.append(f"Relevant: {self.plan.relevance}. Ranked: {self.candidates}.")
             if c.nothing_relevant:
                 these = "tests" if c.folds > 1 else "users"
                 left_out = f"{c.nothing_relevant:,} of these {these} have nothing relevant"
@@ -231,6 +244,20 @@ def draw(curves: Mapping[str, RocCurve | None], path: str | Path | None) -> Any:
             "there is no ROC curve: evaluate with a metric that needs it, auc_global (ratings) or auc_catalogue"
         )
     return roc_plot(there, path)
+
+
+def draw_calibration(curves: Mapping[str, CalibrationCurve | None], path: str | Path | None) -> Any:
+    """Plot those curves that there are.
+
+    Raises:
+        TastemakerError: if there is none.
+    """
+    there = {name: curve for name, curve in curves.items() if curve is not None}
+    if not there:
+        raise TastemakerError(
+            "there is no calibration curve: evaluate a model of probabilities with the metric calibration_error"
+        )
+    return calibration_plot(there, path)
 
 
 def _finite(value: float) -> float | None:

@@ -58,6 +58,13 @@ _COMMON: dict[str, Range | Choice] = {
     "min_support": Range(1, 10),
 }
 
+# Of networks learned by Adam.
+_NEURAL: dict[str, Range | Choice] = {
+    "learning_rate": Range(0.0001, 0.01, log=True),
+    "regularization": Range(1e-8, 1e-3, log=True),
+    "negatives": Range(1, 8),
+}
+
 # What differs, and what only one model has.
 _OWN: dict[str, dict[str, Range | Choice]] = {
     "popularity": {"by": Choice(("count", "bayesian"))},
@@ -80,6 +87,26 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "regularization": Range(0.0001, 0.1, log=True),
         "negatives": Choice(("uniform", "popularity")),
     },
+    "gmf": _NEURAL,
+    "mlp": _NEURAL,
+    "logistic_regression": _NEURAL,
+    "factorization_machine": {**_NEURAL, "factors": Range(4, 64, log=True)},
+    "wide_and_deep": {
+        **_NEURAL,
+        "factors": Range(4, 64, log=True),
+        "learning_rate": Range(0.005, 0.2, log=True),
+        "wide_learning_rate": Range(0.01, 1.0, log=True),
+        "l1": Range(1e-6, 1e-2, log=True),
+        "dropout": Range(0.0, 0.5),
+    },
+    "deep_fm": {**_NEURAL, "factors": Range(4, 64, log=True), "dropout": Range(0.0, 0.5)},
+    "two_tower": {
+        "learning_rate": Range(0.0003, 0.03, log=True),
+        "regularization": Range(1e-8, 1e-3, log=True),
+        "temperature": Range(0.03, 1.0, log=True),
+        "id_dropout": Range(0.0, 0.5),
+    },
+    "neumf": {**_NEURAL, "pretraining": Choice((0, 10))},
     "als": {
         "factors": Range(32, 512, log=True),
         "regularization": Range(0.0005, 0.05, log=True),
@@ -95,6 +122,14 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "user_exponent": Range(0.0, 0.8),
         "item_exponent": Range(0.0, 0.8),
         "popularity": Range(0.0, 0.5),
+    },
+    "auto_rec": {
+        "factors": Range(100, 600, log=True),
+        "epochs": Range(15, 120, log=True),
+        "learning_rate": Range(0.0003, 0.003, log=True),
+        "regularization": Range(3e-5, 0.003, log=True),
+        "dropout": Range(0.0, 0.8),
+        "hide": Range(0.0, 0.7),
     },
     "blend": {"normalize": Choice(("z-score", "min-max", "rank"))},
 }

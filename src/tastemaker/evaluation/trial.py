@@ -12,7 +12,9 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
+from tastemaker.evaluation.area import AREA
 from tastemaker.evaluation.plan import Plan
+from tastemaker.evaluation.protocols import pair_codes
 from tastemaker.evaluation.vectors import item_vectors
 from tastemaker.metrics.lists import RelevantItems
 from tastemaker.ranking.blocks import query_blocks
@@ -29,7 +31,14 @@ class Trial:
 
     @classmethod
     def of(cls, split: Split, plan: Plan) -> "Trial":
-        """A trial whose Datasets share the split's columns, but not what they cache: that goes with the trial."""
+        """A trial whose Datasets share the split's columns, but not what they cache: that goes with the trial.
+
+        Raises:
+            DataError: if the lists are to be chosen from other items than the split says.
+        """
+        if split.candidates is not None and (plan.sampled is not None or AREA in plan.metrics):
+            wish = AREA.name if plan.sampled is None else f"sampled={plan.sampled!r}"
+            raise DataError(f"{split.name} has its own candidates, so that {wish} cannot choose others")
         return cls(replace(split, train=replace(split.train), test=replace(split.test)), plan)
 
     @property
@@ -49,8 +58,14 @@ class Trial:
 
     @cached_property
     def relevant(self) -> RelevantItems:
-        """The relevant items of each tested user; their gain is the rating above the lowest possible one, or 1."""
+        """The relevant items of each tested user; their gain is the rating above the lowest possible one, or 1.
+
+        Of impressions, the clicked items that the user had not clicked in training: only those can be in a list.
+        """
         test, least = self.split.test, self.plan.relevant_from
+        if self.plan.clicks:
+            test, least = test.clicked, None
+            test = test.select(~np.isin(pair_codes(test), pair_codes(self.train.clicked)))
         row = np.searchsorted(self.users, test.user)
         if least is None:
             return RelevantItems.from_pairs(row, test.item, len(self.users))
@@ -63,7 +78,7 @@ class Trial:
     def candidates(self) -> Rows | None:
         """What the lists of the tested users are chosen from; None: the full catalogue."""
         if self.plan.sampled is None:
-            return None
+            return self._for_all
         drawn = self._published() if self.plan.sampled == "published" else self._drawn(self.plan.sampled)
         both = RelevantItems.from_pairs(
             np.concatenate([drawn.rows(), self.relevant.rows]),
@@ -71,6 +86,13 @@ class Trial:
             len(self.users),
         )
         return Rows(both.indptr, both.indices)
+
+    @property
+    def _for_all(self) -> Rows | None:
+        """The candidates of the split: one list for all users."""
+        if self.split.candidates is None:
+            return None
+        return Rows(np.array([0, len(self.split.candidates)]), self.split.candidates)
 
     def _published(self) -> History:
         """The negatives that came with the split, by user; unknown items are left out."""
@@ -99,12 +121,12 @@ class Trial:
     @cached_property
     def popularity(self) -> NDArray[np.float64]:
         """float64[n_items]: how many training users had each item."""
-        return np.bincount(self.train.item, minlength=self.train.n_items).astype(np.float64)
+        return np.bincount(self.train.by_user.indices, minlength=self.train.n_items).astype(np.float64)
 
     @cached_property
     def n_training_users(self) -> int:
         """How many users have training interactions."""
-        return len(np.unique(self.train.user))
+        return int(np.count_nonzero(self.train.by_user.lengths))
 
     @cached_property
     def consumed(self) -> NDArray[np.float64]:
@@ -129,7 +151,8 @@ class Trial:
         for block in query_blocks(len(self.users), len(scores)):
             seen = self.seen[block]
             shared = np.broadcast_to(scores, (len(seen), len(scores)))
-            lists[block] = top_k(shared, self.plan.k, seen=Rows(seen.indptr, seen.indices)).items
+            had = Rows(seen.indptr, seen.indices)
+            lists[block] = top_k(shared, self.plan.k, seen=had, allow=self._for_all).items
         return lists
 
 

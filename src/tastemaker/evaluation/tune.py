@@ -240,7 +240,13 @@ def _rungs(split: Split, plan: Plan, shares: tuple[float, ...]) -> list[tuple[fl
 def _of_users(split: Split, users: NDArray[np.int32]) -> Split:
     train, test = (np.isin(part.user, users) for part in (split.train, split.test))
     negatives = None if split.negatives is None else split.negatives[test]
-    return Split(split.train.select(train), split.test.select(test), split.name, negatives=negatives)
+    return Split(
+        split.train.select(train),
+        split.test.select(test),
+        split.name,
+        negatives=negatives,
+        candidates=split.candidates,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,10 @@ coverage@3: Share of the catalogue that stands in the first 3 of at least one li
 Every metric states its definition (`definitions`), direction, range and needs (`Metric`). Every `Measurement` of a mean or a
 pooled metric keeps the values per user, for `confidence_interval` and `paired_difference`. ``parse("map@5", compat="rectools")``
 computes a metric as another library does. The functions behind the names are in the modules `ranking`, `ratings`,
-`correlation`, `classification` and `beyond`.
+`correlation`, `classification`, `calibration` and `beyond`.
 """
 
+from tastemaker.metrics.calibration import CalibrationCurve, calibration_curve, calibration_plot
 from tastemaker.metrics.lists import PAD, RankedLists, RelevantItems
 from tastemaker.metrics.measurement import Measurement
 from tastemaker.metrics.metric import Evidence, Metric
@@ -35,6 +36,7 @@ __all__ = [
     "INTERVAL_METHOD",
     "PAD",
     "TEST_METHOD",
+    "CalibrationCurve",
     "Difference",
     "Evidence",
     "Interval",
@@ -45,6 +47,8 @@ __all__ = [
     "RelevantItems",
     "RocCurve",
     "available",
+    "calibration_curve",
+    "calibration_plot",
     "confidence_interval",
     "definitions",
     "paired_difference",

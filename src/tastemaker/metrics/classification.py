@@ -7,7 +7,17 @@ from tastemaker.metrics.grouped import average_ranks
 from tastemaker.metrics.measurement import Measurement, mean_over_users, ratio_over_users
 from tastemaker.metrics.predictions import Predictions
 
-__all__ = ["auc", "auc_global", "log_loss", "precision", "precision_global", "recall", "recall_global"]
+__all__ = [
+    "auc",
+    "auc_global",
+    "auc_grouped",
+    "log_loss",
+    "precision",
+    "precision_global",
+    "recall",
+    "recall_global",
+    "refuse_other_than_probabilities",
+]
 
 
 def precision(pairs: Predictions) -> Measurement:
@@ -67,6 +77,16 @@ def auc_global(pairs: Predictions) -> Measurement:
     return Measurement(value, auc(pairs).per_user, pairs.n_users * pairs.total(pull))
 
 
+def auc_grouped(pairs: Predictions) -> Measurement:
+    """Measure, per user, how often a relevant pair scores above one that is not; then the mean weighted by the users' pairs.
+
+    The GAUC of click-through papers (Zhu et al., KDD 2017; Zhou et al., KDD 2018). Users whose pairs are all relevant, or none,
+    are left out, with their weight.
+    """
+    counts = pairs.total(np.ones(pairs.users.size))
+    return ratio_over_users(counts * np.asarray(auc(pairs).per_user), counts)
+
+
 def log_loss(pairs: Predictions) -> Measurement:
     """Measure the mean over all pairs of -log p for relevant pairs and -log(1 - p) for others (natural logarithm).
 
@@ -75,13 +95,18 @@ def log_loss(pairs: Predictions) -> Measurement:
     Raises:
         ValueError: if a predicted score is not a probability.
     """
-    outside = np.flatnonzero((pairs.predicted < 0) | (pairs.predicted > 1))
-    if outside.size:
-        raise ValueError(
-            f"log loss needs probabilities from 0 to 1; {outside.size} scores are not, "
-            f"the first is {pairs.predicted[outside[0]]:g} at row {outside[0]}"
-        )
+    refuse_other_than_probabilities(pairs, "log loss")
     tiny = np.finfo(np.float64).eps
     probability = np.clip(pairs.predicted, tiny, 1 - tiny)
     loss = -np.log(np.where(pairs.relevant, probability, 1 - probability))
     return ratio_over_users(pairs.total(loss), pairs.total(np.ones(loss.size)))
+
+
+def refuse_other_than_probabilities(pairs: Predictions, what: str) -> None:
+    """Refuse scores outside 0 to 1."""
+    outside = np.flatnonzero((pairs.predicted < 0) | (pairs.predicted > 1))
+    if outside.size:
+        raise ValueError(
+            f"{what} needs probabilities from 0 to 1; {outside.size} scores are not, "
+            f"the first is {pairs.predicted[outside[0]]:g} at row {outside[0]}"
+        )

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 INTERVAL_METHOD = (
-    "Student's t over users; for pooled metrics (rmse, mae, log_loss, *_global, popularity_lift) "
+    "Student's t over users; for pooled metrics (rmse, mae, log_loss, *_global, auc_grouped, popularity_lift) "
     "on the linearised statistic with users as clusters"
 )
 TEST_METHOD = (

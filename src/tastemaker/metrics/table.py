@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import cast
 
-from tastemaker.metrics import beyond, classification, correlation, ranking, ratings
+from tastemaker.metrics import beyond, calibration, classification, correlation, ranking, ratings
 from tastemaker.metrics.arrays import Floats
 from tastemaker.metrics.beyond import Vectors
 from tastemaker.metrics.lists import RankedLists
@@ -229,12 +229,26 @@ PREDICTION_METRICS: dict[str, Family] = {
         ("predictions",),
         of_predictions(classification.auc_global),
     ),
+    "auc_grouped": Family(
+        "How often a user's relevant pair scores above one that is not, ties half; mean over users weighted by their pairs "
+        "(GAUC), leaving out and counting those with only one kind.",
+        ("predictions",),
+        of_predictions(classification.auc_grouped),
+    ),
     "log_loss": Family(
         "Mean of -log(p) for relevant pairs and -log(1 - p) for others, natural logarithm, p kept within "
         f"2.2e-16 of 0 and 1, {PAIRS}.",
         ("predictions",),
         of_predictions(classification.log_loss),
         high=math.inf,
+        higher_is_better=False,
+    ),
+    "calibration_error": Family(
+        f"Expected calibration error: pairs ordered by p and parted into {calibration.BINS} bins of equally many, equal p in one "
+        "bin; mean over bins, weighted by their pairs, of |share of relevant pairs - mean p|. No interval: chance alone keeps it "
+        "above 0.",
+        ("predictions",),
+        of_predictions(calibration.calibration_error),
         higher_is_better=False,
     ),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from tastemaker.errors import TastemakerError
 
-__all__ = ["model_class", "names", "names_that_answer"]
+__all__ = ["model_class", "names", "names_that_answer", "needs_torch"]
 
 _CLASSES = {
     "popularity": "tastemaker.models.popularity:Popularity",
@@ -20,6 +20,15 @@ _CLASSES = {
     "als": "tastemaker.models.implicit_als:ImplicitALS",
     "mf": "tastemaker.models.matrix_factorization:MatrixFactorization",
     "bpr": "tastemaker.models.bpr:BPR",
+    "logistic_regression": "tastemaker.models.neural.logistic_regression:LogisticRegression",
+    "factorization_machine": "tastemaker.models.neural.factorization_machine:FactorizationMachine",
+    "wide_and_deep": "tastemaker.models.neural.wide_and_deep:WideAndDeep",
+    "deep_fm": "tastemaker.models.neural.deep_fm:DeepFM",
+    "two_tower": "tastemaker.models.neural.two_tower:TwoTower",
+    "auto_rec": "tastemaker.models.neural.auto_rec:AutoRec",
+    "gmf": "tastemaker.models.neural.gmf:GMF",
+    "mlp": "tastemaker.models.neural.mlp:MLP",
+    "neumf": "tastemaker.models.neural.neumf:NeuMF",
     "blend": "tastemaker.models.blend:Blend",
 }
 
@@ -43,6 +52,15 @@ def model_class(name: str) -> type[Any]:
     module, _, attribute = _CLASSES[name].partition(":")
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def needs_torch(name: str) -> bool:
+    """Whether fitting the model called ``name`` takes the extra ``neural``.
+
+    >>> needs_torch("neumf"), needs_torch("mf")
+    (True, False)
+    """
+    return _CLASSES[name].startswith("tastemaker.models.neural.")
 
 
 def names_that_answer(kind: str) -> list[str]:

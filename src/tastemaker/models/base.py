@@ -13,10 +13,11 @@ from tastemaker._native.dot import PackedItems, dot_scores
 from tastemaker._native.topk import TopK, top_k, top_k_dot
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.queries import KINDS, Queries, as_rows, of_users, queries_from_ids
+from tastemaker.data.queries import KINDS, Queries, as_rows, queries_from_ids, queries_of_pairs
 from tastemaker.errors import CannotAnswerError, DataError, NotFittedError
 from tastemaker.models.answer import FALLBACK, Rules, Wish, answer
 from tastemaker.models.checks import a_dataset
+from tastemaker.models.similarity import cosines
 from tastemaker.progress import Progress, current
 from tastemaker.ranking.blocks import query_blocks
 from tastemaker.ranking.reasons import Explanation, Reason
@@ -27,7 +28,7 @@ __all__ = ["DotProduct", "Fitted", "Recommender", "State"]
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a model learned: named arrays, tables, histories, numbers and texts. Subclasses declare the fields."""
+    """What a model learned: named arrays, tuples of arrays, tables, histories, numbers, texts. Subclasses declare the fields."""
 
 
 S = TypeVar("S", bound=State)
@@ -50,10 +51,12 @@ class Recommender(ABC, Generic[S]):
 
     Attributes:
         name: the name under which it is registered and saved.
-        score_kind: what a score is: ``"rating"``, ``"similarity"``, ``"count"``, ``"score"``.
+        score_kind: what a score is: ``"rating"``, ``"similarity"``, ``"count"``, ``"score"``, or ``"probability"`` of a click,
+            from models that learn from the labels of impressions. All others learn from the clicks alone.
         answers: which kinds of query it can score (``known``, ``history``, ``anonymous``, ``seeds``). A model that answers
             ``history`` scores known users from their stored histories. What it cannot score is answered with the most
-            popular items, and the list says so in ``source``.
+            popular items, and the list says so in ``source``. With ``features`` it scores whoever has user features, given or
+            stored; with ``context`` it looks at the context. A model without them refuses them.
         cold_start: what it does for users and items that it has not seen.
         state_type: the dataclass of what it learns.
     """
@@ -107,12 +110,14 @@ class Recommender(ABC, Generic[S]):
     # What users call.
 
     def fit(self, data: Dataset) -> Self:
-        """Learn from ``data``; what was learned before is replaced at the end, in one step.
+        """Learn from ``data``; what was learned before is replaced at the end, in one step. Of click-through data a model learns
+        from the clicks alone (:attr:`tastemaker.data.Dataset.clicked`), unless it gives the probability of a click.
 
         Raises:
             DataError: if the data lack what the model needs.
         """
         a_dataset("fit", data)
+        data = data if self.learns_from_labels else data.clicked
         self._hold(Fitted(self._fit(data, current()), Catalogue.of(data)))
         return self
 
@@ -122,6 +127,8 @@ class Recommender(ABC, Generic[S]):
         *,
         history: Any = None,
         seeds: Any = None,
+        features: Any = None,
+        context: Any = None,
         k: int = 10,
         exclude_seen: bool = True,
         filter: pl.Expr | str | None = None,
@@ -138,6 +145,9 @@ class Recommender(ABC, Generic[S]):
             history: one list of item ids a query, oldest first, or one mapping from item id to rating; replaces the stored
                 history for scoring. ``[[]]`` is an anonymous visitor.
             seeds: one list of item ids a query, to which the list should be similar.
+            features: a table of user features with one row a query, in place of the stored ones; on its own, each row is
+                someone new. For models that answer ``features``.
+            context: a table with one row a query: where and when it is asked. For models that answer ``context``.
             k: the length of the lists.
             exclude_seen: leave out what is in the stored or the given history (seeds are always left out).
             filter: which items may be shown: a Polars expression over the item features, or the same in SQL
@@ -151,11 +161,13 @@ class Recommender(ABC, Generic[S]):
         Raises:
             NotFittedError: before ``fit``.
             DataError: for ids in the wrong form or a filter that cannot be evaluated.
+            CannotAnswerError: for features or context, if the model does not look at them.
             ValueError: for ``k`` below 1.
         """
         fitted = self._fitted
+        self._check_looks_at(features=features, context=context)
         asked = None if users is None else as_rows(users, "users")
-        queries = queries_from_ids(fitted.catalogue, asked, history, seeds)
+        queries = queries_from_ids(fitted.catalogue, asked, history, seeds, features, context)
         wish = Wish(
             k=k,
             exclude_seen=exclude_seen,
@@ -182,32 +194,45 @@ class Recommender(ABC, Generic[S]):
             raise CannotAnswerError(f"{self.name} does not compare items; {self._who_can('seeds')}")
         return self.recommend(seeds=[[item] for item in as_rows(items, "items")], k=k, **options)
 
-    def predict(self, users: Any, items: Any) -> NDArray[np.float32]:
+    def predict(
+        self, users: Any, items: Any, *, features: Any = None, context: Any = None
+    ) -> NDArray[np.float32]:
         """float32[n]: the score of ``items[j]`` for ``users[j]``; :attr:`score_kind` says what it is.
 
         NaN where the item is unknown or the model has no evidence.
 
+        Args:
+            users, items: n ids each.
+            features, context: tables with n rows, as in :meth:`recommend`.
+
         Raises:
-            DataError: if the two differ in length.
+            DataError: if they differ in length.
+            CannotAnswerError: for features or context, if the model does not look at them.
         """
         fitted = self._fitted
         user = fitted.catalogue.users.encode(as_rows(users, "users"))
         item = fitted.catalogue.items.encode(as_rows(items, "items"))
+        return self.predict_codes(user, item, features=features, context=context)
+
+    def predict_codes(
+        self,
+        user: NDArray[np.int32],
+        item: NDArray[np.int32],
+        *,
+        features: Any = None,
+        context: Any = None,
+    ) -> NDArray[np.float32]:
+        """As :meth:`predict`, for codes of the vocabularies (−1: unknown)."""
+        self._check_looks_at(features=features, context=context)
         if len(user) != len(item):
             raise DataError(
                 f"predict: expected as many items as users, got {len(user)} users and {len(item)} items"
             )
-        return self.predict_codes(user, item)
-
-    def predict_codes(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
-        """As :meth:`predict`, for codes of the vocabularies (−1: unknown)."""
-        fitted = self._fitted
+        queries, rows = queries_of_pairs(self._fitted.catalogue, user, features, context)
         scores = np.full(len(user), np.nan, np.float32)
-        distinct, rows = np.unique(user, return_inverse=True)
-        queries = of_users(distinct.astype(np.int32), fitted.catalogue)
         able = self._able(queries)[rows] & (item >= 0)
         if able.any():
-            scores[able] = self._predict(fitted, queries, rows[able], item[able])
+            scores[able] = self._predict(self._fitted, queries, rows[able], item[able])
         return scores
 
     def explain(self, user: Any, item: Any) -> Explanation:
@@ -239,6 +264,11 @@ class Recommender(ABC, Generic[S]):
         return save({self.name: self}, path)
 
     # What the base class keeps.
+
+    @property
+    def learns_from_labels(self) -> bool:
+        """Whether it learns from every impression of click-through data, not from the clicks alone."""
+        return self.score_kind == "probability"
 
     @property
     def fitted(self) -> bool:
@@ -278,7 +308,20 @@ class Recommender(ABC, Generic[S]):
             return (queries.seeds.lengths > 0) & ("seeds" in self.answers)
         stored = "known" if "known" in self.answers else "history"
         able = [(stored if kind == "known" else kind) in self.answers for kind in KINDS]
-        return np.array(able)[queries.kinds()]
+        by_kind = np.array(able)[queries.kinds()]
+        return by_kind | self._described(queries) if "features" in self.answers else by_kind
+
+    def _described(self, queries: Queries) -> NDArray[np.bool_]:
+        """bool[q]: who has user features, given or stored."""
+        if queries.features is not None:
+            return np.ones(len(queries), np.bool_)
+        return (queries.users >= 0) & (self.catalogue.user_features.width > 0)
+
+    def _check_looks_at(self, **given: Any) -> None:
+        """Refuse what the model would ignore."""
+        for what, table in given.items():
+            if table is not None and what not in self.answers:
+                raise CannotAnswerError(f"{self.name} does not look at {what}; {self._who_can(what)}")
 
     def _reasons(
         self, fitted: Fitted[S], queries: Queries, items: NDArray[np.int32]
@@ -300,7 +343,7 @@ class Recommender(ABC, Generic[S]):
     def _who_can(kind: str) -> str:
         from tastemaker.models import names_that_answer
 
-        return f"models that do: {', '.join(names_that_answer(kind))}"
+        return f"models that do: {', '.join(names_that_answer(kind)) or 'none yet'}"
 
 
 def _popular(popularity: float) -> Reason:
@@ -341,7 +384,4 @@ class DotProduct(Recommender[S]):
 
     def _similar(self, fitted: Fitted[S], seeds: NDArray[np.int32]) -> NDArray[np.float32]:
         """Cosine of the item vectors."""
-        vectors = self._diversity_vectors(fitted)
-        norms = np.sqrt(np.einsum("if,if->i", vectors, vectors, dtype=np.float64))[:, None]
-        unit = (vectors / np.where(norms > 0, norms, np.nan)).astype(np.float32)
-        return dot_scores(unit[seeds], unit)
+        return cosines(self._diversity_vectors(fitted), seeds)

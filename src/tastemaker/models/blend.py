@@ -107,13 +107,13 @@ class Blend(Recommender[BlendState]):
 
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters, each model as its registered name and its own hyper-parameters."""
-        return self._described(lambda member: member.parameters())
+        return self._by_name(lambda member: member.parameters())
 
     def saved_parameters(self) -> dict[str, Any]:
         """As :meth:`parameters`, with those of the models as they save them."""
-        return self._described(lambda member: member.saved_parameters())
+        return self._by_name(lambda member: member.saved_parameters())
 
-    def _described(self, of: Callable[[Recommender[Any]], dict[str, Any]]) -> dict[str, Any]:
+    def _by_name(self, of: Callable[[Recommender[Any]], dict[str, Any]]) -> dict[str, Any]:
         models = {name: {"model": member.name, **of(member)} for name, member in self._prototypes().items()}
         return {"models": models, "weights": self._weight_by_name(), "normalize": self.normalize}
 
@@ -124,6 +124,11 @@ class Blend(Recommender[BlendState]):
     def _weight_by_name(self) -> dict[str, float]:
         found: dict[str, float] = self.__dict__["weights"]
         return found
+
+    @property
+    def learns_from_labels(self) -> bool:
+        """Whether one of its models does; the others take the clicks."""
+        return any(member.learns_from_labels for member in self._prototypes().values())
 
     def _fit(self, data: Dataset, progress: Progress) -> BlendState:
         members = {name: replace(member).fit(data) for name, member in self._prototypes().items()}

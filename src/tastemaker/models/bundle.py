@@ -220,6 +220,10 @@ def _save_model(model: Recommender[Any], folder: Path) -> None:
         if isinstance(value, np.ndarray):
             kinds[field.name] = "array"
             arrays[field.name] = np.ascontiguousarray(value)
+        elif isinstance(value, tuple) and all(isinstance(part, np.ndarray) for part in value):
+            kinds[field.name] = "arrays"
+            plain[field.name] = len(value)
+            arrays |= {f"{field.name}.{n}": np.ascontiguousarray(part) for n, part in enumerate(value)}
         elif isinstance(value, History):
             kinds[field.name] = "history"
             arrays |= {f"{field.name}.{c}": np.ascontiguousarray(getattr(value, c)) for c in _COLUMNS}
@@ -247,6 +251,8 @@ def _load_model(folder: Path, catalogue: Catalogue) -> Recommender[Any]:
     for name, what in facts["fields"].items():
         if what == "array":
             values[name] = arrays[name]
+        elif what == "arrays":
+            values[name] = tuple(arrays[f"{name}.{n}"] for n in range(facts["plain"][name]))
         elif what == "history":
             values[name] = History(*(arrays[f"{name}.{c}"] for c in _COLUMNS))
         elif what == "table":

@@ -61,6 +61,7 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
             has.
     """
     a_dataset("update", data)
+    data = data.clicked
     _check(catalogue.schema, data.schema)
     users, user = catalogue.users.extended(data.users, data.schema.user)
     items, item = catalogue.items.extended(data.items, data.schema.item)

@@ -32,6 +32,7 @@ def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, Hist
         DataError: if ``data`` is no Dataset, or its ids are of another type.
     """
     a_dataset("fold_in_items", data)
+    data = data.clicked
     ids = Vocabulary.from_values(catalogue.items.ids, data.items.ids, column=data.schema.item).ids
     items = Vocabulary(ids, uuid=catalogue.items.uuid)
     user_codes = catalogue.users.encode(data.users.ids)

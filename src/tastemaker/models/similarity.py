@@ -6,13 +6,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tastemaker._native.dot import dot_scores
 from tastemaker._native.item_neighbors import Measure
 from tastemaker._native.neighbors import Csr, row_moments
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.columns import tally
 from tastemaker.errors import DataError
 
-__all__ = ["SIMILARITIES", "ItemSimilarity", "ItemSpace", "item_space"]
+__all__ = ["SIMILARITIES", "ItemSimilarity", "ItemSpace", "cosines", "item_space"]
 
 ItemSimilarity = Literal["cosine", "adjusted_cosine", "jaccard", "lift", "bm25"]
 
@@ -116,3 +117,14 @@ SIMILARITIES: dict[str, Callable[[Csr, Catalogue], ItemSpace]] = {
     "lift": _lift,
     "bm25": _bm25,
 }
+
+
+def cosines(vectors: NDArray[np.float32], seeds: NDArray[np.integer]) -> NDArray[np.float32]:
+    """float32[seeds, items]: the cosine of each item's vector with each seed's; NaN for a vector of zeros.
+
+    >>> cosines(np.array([[2, 0], [0, 3], [0, 0]], np.float32), np.array([0]))
+    array([[ 1.,  0., nan]], dtype=float32)
+    """
+    norms = np.sqrt(np.einsum("if,if->i", vectors, vectors, dtype=np.float64))[:, None]
+    unit = (vectors / np.where(norms > 0, norms, np.nan)).astype(np.float32)
+    return dot_scores(unit[seeds], unit)

@@ -66,6 +66,44 @@ void times_dense(Offsets indptr, Codes indices, Values values, Array2<const floa
   });
 }
 
+// to[n] = left · rights[n]. Each is LANES sums, and what is left over one by one: the same bits alone or beside others.
+template <int N>
+void products_of(const float* left, const float* const* rights, int64_t width, float* to) {
+  Lanes sums[N] = {};
+  const int64_t whole = width / LANES * LANES;
+  for (int64_t f = 0; f < whole; f += LANES) {
+    const Lanes x = load(left + f);
+    for (int n = 0; n < N; ++n) sums[n] += x * load(rights[n] + f);
+  }
+  for (int n = 0; n < N; ++n) {
+    to[n] = sum(sums[n]);
+    for (int64_t f = whole; f < width; ++f) to[n] += left[f] * rights[n][f];
+  }
+}
+
+// Entry e of row r: left[r] · right[indices[e]].
+void products_at(Offsets indptr, Codes indices, Array2<const float> left, Array2<const float> right, int threads,
+                 Array1<float> out) {
+  const int64_t rows = left.shape(0), width = left.shape(1);
+  const auto line = [&](int64_t e) { return right.data() + int64_t(indices(e)) * width; };
+  parallel_for((rows + kRows - 1) / kRows, threads, [&](int64_t shard, int) {
+    for (int64_t row = shard * kRows; row < std::min(shard * kRows + kRows, rows); ++row) {
+      const float* const from = left.data() + row * width;
+      const int64_t end = indptr(row + 1);
+      int64_t e = indptr(row);
+      for (; e + 4 <= end; e += 4) {
+        for (int64_t p = e + 4; p < std::min(end, e + 8); ++p) prefetch(line(p), width);
+        const float* const to[] = {line(e), line(e + 1), line(e + 2), line(e + 3)};
+        products_of<4>(from, to, width, out.data() + e);
+      }
+      for (; e < end; ++e) {
+        const float* const to[] = {line(e)};
+        products_of<1>(from, to, width, out.data() + e);
+      }
+    }
+  });
+}
+
 void times_sparse(Offsets indptr, Codes indices, Values values, Offsets right_indptr, Codes right_indices,
                   Values right_values, int threads, Array2<float> out) {
   const Csr left = csr_of(indptr, indices, values), right = csr_of(right_indptr, right_indices, right_values);
@@ -209,6 +247,7 @@ void add_gram(Offsets indptr, Codes indices, Values values, Offsets column_indpt
 
 void bind_linear(nb::module_& m) {
   m.def("times_dense", &tastemaker::times_dense);
+  m.def("products_at", &tastemaker::products_at);
   m.def("times_sparse", &tastemaker::times_sparse);
   m.def("add_two_hops", &tastemaker::add_two_hops);
   m.def("sharpen", &tastemaker::sharpen);

@@ -4,6 +4,10 @@
 namespace nb = nanobind;
 
 void bind_dot(nb::module_&);
+void bind_mlp(nb::module_&);
+void bind_ncf(nb::module_&);
+void bind_touched(nb::module_&);
+void bind_training(nb::module_&);
 void bind_topk(nb::module_&);
 void bind_neighbors(nb::module_&);
 void bind_sgd(nb::module_&);
@@ -32,6 +36,10 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   m.attr("isa") = TASTEMAKER_ISA_NAME;
   m.def("best_isa", &best_isa, "The widest instruction set that this processor runs: baseline, avx2 or avx512.");
   bind_dot(m);
+  bind_mlp(m);
+  bind_ncf(m);
+  bind_touched(m);
+  bind_training(m);
   bind_topk(m);
   bind_neighbors(m);
   bind_sgd(m);

@@ -3,6 +3,7 @@
 Harper, Konstan: The MovieLens Datasets: History and Context. ACM TiiS 5 (4), 2015. https://doi.org/10.1145/2827872
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tastemaker.data.public.tables import Tables
 from tastemaker.data.public.text import damaged, read_quoted, read_rows
 from tastemaker.data.splits import Split, predefined
 
-__all__ = ["ml_1m", "ml_100k", "ml_100k_folds", "ml_latest_small"]
+__all__ = ["ml_1m", "ml_1m_clicks", "ml_100k", "ml_100k_folds", "ml_latest_small"]
 
 _RATINGS = {"user": pl.Int64, "item": pl.Int64, "rating": pl.Int64, "timestamp": pl.Int64}
 _MOVIES = {"item": pl.Int64, "title": pl.String, "genres": pl.String}
@@ -151,6 +152,18 @@ def ml_1m(folder: Path) -> Tables:
         items=_movies(read_rows(folder / "movies.dat", _MOVIES, separator="::", encoding="latin-1")),
         scale=(1, 5),
     )
+
+
+def ml_1m_clicks(folder: Path) -> Tables:
+    """MovieLens 1M as click-through data: ratings of 4 and 5 are clicks, those of 1 and 2 are not, and 3 is left out.
+
+    Without times, since copies exist whose times are only right within a user; with the features of :func:`ml_1m`.
+    """
+    tables = ml_1m(folder)
+    rating = pl.col("rating")
+    shown = tables.interactions.filter(rating != 3)
+    labels = (rating >= 4).cast(pl.Int8).alias("label")
+    return replace(tables, interactions=shown.select("user", "item", labels), scale=None)
 
 
 def ml_latest_small(folder: Path) -> Tables:

@@ -40,7 +40,7 @@ class Source:
         files: what must be in the folder for it to be whole.
         downloads: where those come from.
         interactions, users, items: how many there are; users and items without interactions count.
-        feedback: ``ratings`` or ``implicit``.
+        feedback: ``ratings``, ``implicit`` or ``clicks``.
         about: what it is, and what to know before using it.
         terms: what its publisher allows.
         parse: from the folder to tables.
@@ -67,6 +67,10 @@ _NCF = "https://raw.githubusercontent.com/hexiangnan/neural_collaborative_filter
 _LIGHTGCN = "https://raw.githubusercontent.com/gusye1234/LightGCN-PyTorch/master/data/gowalla"
 _SASREC = "https://raw.githubusercontent.com/kang205/SASRec/e3738967fddab206d6eeb4fda433e7a7034dd8b1/data"
 
+_ML_1M = Download(
+    f"{_GROUPLENS}/ml-1m.zip", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"
+)
+
 _ALL = (
     Source(
         name="ml-100k",
@@ -91,12 +95,7 @@ _ALL = (
         name="ml-1m",
         folder="ml-1m",
         files=("ratings.dat", "movies.dat", "users.dat"),
-        downloads=(
-            Download(
-                f"{_GROUPLENS}/ml-1m.zip",
-                "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-            ),
-        ),
+        downloads=(_ML_1M,),
         interactions=1_000_209,
         users=6_040,
         items=3_883,
@@ -107,6 +106,19 @@ _ALL = (
         ),
         terms=_GROUPLENS_TERMS,
         parse=movielens.ml_1m,
+    ),
+    Source(
+        name="ml-1m-clicks",
+        folder="ml-1m",
+        files=("ratings.dat", "movies.dat", "users.dat"),
+        downloads=(_ML_1M,),
+        interactions=739_012,
+        users=6_040,
+        items=3_883,
+        feedback="clicks",
+        about="MovieLens 1M as click-through data: ratings of 4 and 5 count as clicks, 1 and 2 as none, 3 is left out; no times",
+        terms=_GROUPLENS_TERMS,
+        parse=movielens.ml_1m_clicks,
     ),
     Source(
         name="ml-latest-small",

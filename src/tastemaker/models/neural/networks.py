@@ -1,0 +1,68 @@
+"""Parts of networks for training, whose every random number comes from a generator that is given."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tastemaker.models.neural.functions import relu_dropout
+
+__all__ = ["Dropout", "ReluDropout", "arrays_of", "linear", "normal_table", "tower"]
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from :attr:`generator`, which the training loop sets, and never from torch's global one."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with each number set to 0 with probability ``rate``, the others raised to keep the mean; in training only."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
+        return x * keep / (1 - self.rate)
+
+
+class ReluDropout(Dropout):
+    """ReLU and then dropout; overwrites what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """max(0, x), with dropout in training."""
+        return relu_dropout(x, self.rate, self.generator) if self.training and self.rate else torch.relu(x)
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A dense layer with weights from U(±√(6 / (inputs + outputs))) (Glorot and Bengio, AISTATS 2010) and biases of 0."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    reach = (6 / (inputs + outputs)) ** 0.5
+    with torch.no_grad():
+        layer.weight.uniform_(-reach, reach, generator=generator)
+        layer.bias.zero_()
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def tower(sizes: Sequence[int], generator: torch.Generator, dropout: float = 0.0) -> nn.Sequential:
+    """Dense layers from ``sizes[0]`` inputs to ``sizes[-1]`` outputs, ReLU (and dropout) after each."""
+    parts: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        parts += [linear(inputs, outputs, generator), ReluDropout(dropout)]
+    return nn.Sequential(*parts)
+
+
+def normal_table(rows: int, width: int, std: float, generator: torch.Generator) -> nn.Parameter:
+    """An embedding table of numbers from N(0, std²)."""
+    return nn.Parameter(torch.empty(rows, width).normal_(0, std, generator=generator))
+
+
+def arrays_of(parts: nn.Module) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
+    """The weights and the biases of all dense layers in ``parts``, in order, as NumPy arrays for a State."""
+    layers = [part for part in parts.modules() if isinstance(part, nn.Linear)]
+    weights = tuple(layer.weight.detach().cpu().numpy().copy() for layer in layers)
+    return weights, tuple(layer.bias.detach().cpu().numpy().copy() for layer in layers)
