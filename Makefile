@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
-EXTRAS := plots,sql,tune,neural,test,lint
+EXTRAS := plots,sql,tune,neural,ann,service,postgres,test,lint
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 PEERS := peers peers-irspack peers-lenskit peers-recbole peers-deepctr
 NATIVE := $(wildcard src/tastemaker/_native/cpp/*) CMakeLists.txt
 
-.PHONY: demo test lint bench install peers clean
+.PHONY: demo serve test lint bench install peers clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -29,6 +29,9 @@ install: $(VENV)/ready ## set up .venv with everything
 
 demo: $(VENV)/ready ## fit, compare and show two home screens
 	$(VENV)/bin/tastemaker demo $(ARGS)
+
+serve: $(VENV)/ready ## serve the home screens of a generated world (ARGS=... goes to tastemaker serve)
+	$(VENV)/bin/tastemaker serve $(ARGS)
 
 test: $(VENV)/ready ## run the tests (ARGS=... goes to pytest)
 	$(PY) -m pytest $(ARGS)

@@ -11,7 +11,8 @@ from tastemaker import _native
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
-Written by `make bench BENCH=implicit_feedback ARGS=--write`, and with `BENCH=memory`, `BENCH=update` and `BENCH=accuracy`.
+Written by `make bench BENCH=implicit_feedback ARGS=--write`, and with `memory`, `update`, `policy`, `serve` and `accuracy`
+for `BENCH`.
 [benchmarks/README.md](../benchmarks/README.md) says what is measured and how. Compare the ratios, not the seconds.
 """
 

@@ -25,7 +25,18 @@ FLOORS = [
     "policy",
 ]
 FLOORS += ["service", "cli"]
-HEAVY = ["torch", "fastapi", "sqlalchemy", "sklearn", "altair", "pandas", "optuna"]
+HEAVY = [
+    "torch",
+    "fastapi",
+    "sqlalchemy",
+    "sklearn",
+    "altair",
+    "pandas",
+    "optuna",
+    "jinja2",
+    "prometheus_client",
+    "faiss",
+]
 
 
 def floor(module: str) -> int | None:

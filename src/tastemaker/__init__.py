@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tastemaker.models.random import Random
     from tastemaker.models.slim import SLIM
     from tastemaker.models.user_knn import UserKNN
+    from tastemaker.policy.policy import Policy
 
 __version__ = "0.1.0"
 
@@ -71,6 +72,7 @@ __all__ = [
     "MissingExtraError",
     "NeuMF",
     "NotFittedError",
+    "Policy",
     "Popularity",
     "PureSVD",
     "Random",
@@ -104,6 +106,7 @@ _LAZY = {
     "MLP": "tastemaker.models.neural.mlp",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "NeuMF": "tastemaker.models.neural.neumf",
+    "Policy": "tastemaker.policy.policy",
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",
     "Random": "tastemaker.models.random",

@@ -7,6 +7,8 @@ __all__ = [
     "FitError",
     "MissingExtraError",
     "NotFittedError",
+    "StoreError",
+    "StoreUnavailable",
     "TastemakerError",
     "require",
 ]
@@ -37,6 +39,14 @@ class BundleError(TastemakerError, ValueError):
 
 class CannotAnswerError(TastemakerError, ValueError):
     """A kind of question that this model cannot answer."""
+
+
+class StoreError(TastemakerError):
+    """A database that this version cannot work with; the message says what to do."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 - a state that passes, not a mistake
+    """The database cannot be read or written now: disk full, read-only, locked, gone. What was asked has not been done."""
 
 
 class MissingExtraError(TastemakerError, ImportError):

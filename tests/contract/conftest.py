@@ -56,9 +56,9 @@ def small_data(
     )
 
 
-@pytest.fixture(params=names())
+@pytest.fixture(params=[*names(), "policy"])
 def name(request: pytest.FixtureRequest) -> str:
-    """The registered name of every model, one after another."""
+    """The registered name of every model, one after another, and of the policy, which answers like one."""
     return str(request.param)
 
 

@@ -19,7 +19,7 @@ from contract.conftest import as_uuid, small_data
 from tastemaker.errors import BundleError, MissingExtraError, NotFittedError
 from tastemaker.models import model_class, names
 from tastemaker.models.base import Recommender
-from tastemaker.models.bundle import load, load_all, save
+from tastemaker.models.bundle import current_version, load, load_all, promote, save, versions
 
 Get = Callable[[str], Recommender[Any]]
 
@@ -225,3 +225,23 @@ def test_without_torch_a_neural_fit_names_the_extra(monkeypatch: pytest.MonkeyPa
     for name in neural():
         with pytest.raises(MissingExtraError, match=r"pip install 'tastemaker\[neural\]'"):
             model_class(name)().fit(small_data())
+
+
+def test_versions_can_be_promoted_and_a_damaged_one_cannot(fitted: Get, tmp_path: Path) -> None:
+    for k in (3, 5):
+        replace(fitted("item_knn"), neighbors=k).fit(small_data()).save(tmp_path)
+    assert versions(tmp_path) == ["v0001", "v0002"]
+    assert (current_version(tmp_path), load(tmp_path).parameters()["neighbors"]) == ("v0002", 5)
+    promote(tmp_path, "v0001")
+    assert (current_version(tmp_path), load(tmp_path).parameters()["neighbors"]) == ("v0001", 3)
+    for file in files(tmp_path / "v0002"):
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+        with pytest.raises(BundleError, match=r"damaged|not a bundle"):
+            promote(tmp_path, "v0002")
+        assert current_version(tmp_path) == "v0001"
+        file.write_bytes(content)
+    promote(tmp_path, "v0002")
+    for name in ("v0009", "../v0001", "v1/../v0002", "CURRENT"):
+        with pytest.raises(BundleError):
+            promote(tmp_path, name)

@@ -14,6 +14,8 @@ from rich.table import Table
 import tastemaker
 from tastemaker import progress
 from tastemaker.cli import options as opt
+from tastemaker.cli import serve as serving
+from tastemaker.cli import store as storing
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.data.dataset import Schema
@@ -203,6 +205,10 @@ def _with_roc(metrics: str | None, schema: Schema) -> str:
 
 
 app.command(epilog=tuning.EXAMPLE)(tuning.tune)
+app.command(epilog=serving.EXAMPLE)(serving.serve)
+app.command(epilog="Example: `tastemaker export backup-of-monday`")(storing.export)
+app.add_typer(storing.keys, name="keys")
+app.add_typer(storing.db, name="db")
 
 
 @app.command(epilog="Examples: `tastemaker demo` · `tastemaker demo --data ml-1m --out films`")

@@ -31,6 +31,9 @@ _CLASSES = {
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
     "blend": "tastemaker.models.blend:Blend",
 }
+_POLICIES = {
+    "policy": "tastemaker.policy.policy:Policy"
+}  # answer and are saved like models, and are made of some
 
 
 def names() -> list[str]:
@@ -39,7 +42,7 @@ def names() -> list[str]:
 
 
 def model_class(name: str) -> type[Any]:
-    """The class registered as ``name``.
+    """The class registered as ``name``, of a model or a policy.
 
     Raises:
         TastemakerError: for a name that is not registered.
@@ -47,9 +50,10 @@ def model_class(name: str) -> type[Any]:
     >>> model_class("mf").__name__
     'MatrixFactorization'
     """
-    if name not in _CLASSES:
-        raise TastemakerError(f"no model is called {name!r}; there are: {', '.join(names())}")
-    module, _, attribute = _CLASSES[name].partition(":")
+    classes = _CLASSES | _POLICIES
+    if name not in classes:
+        raise TastemakerError(f"no model is called {name!r}; there are: {', '.join(classes)}")
+    module, _, attribute = classes[name].partition(":")
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
 

@@ -38,7 +38,7 @@ from tastemaker.errors import BundleError, DataError, TastemakerError
 from tastemaker.models import model_class
 from tastemaker.models.base import Fitted, Recommender, State
 
-__all__ = ["check_folder", "load", "load_all", "save"]
+__all__ = ["check_folder", "current_version", "load", "load_all", "promote", "save", "versions"]
 
 FORMAT = "tastemaker-bundle"
 VERSION = 1
@@ -154,9 +154,11 @@ def load(path: str | Path, *, name: str | None = None, verify: bool = True) -> R
     return models[name or next(iter(models))]
 
 
-def load_all(path: str | Path, *, verify: bool = True) -> dict[str, Recommender[Any]]:
-    """All models of a bundle by name, over one shared catalogue; see :func:`load`."""
-    folder, bundle = _open(Path(path))
+def load_all(
+    path: str | Path, *, version: str | None = None, verify: bool = True
+) -> dict[str, Recommender[Any]]:
+    """All models of a bundle by name, over one shared catalogue; see :func:`load`. By default of the current version."""
+    folder, bundle = _open(Path(path), version)
     try:
         _check_files(folder, bundle["files"], verify)
         catalogue = load_catalogue(folder / "catalogue", bundle["catalogue"])
@@ -167,22 +169,59 @@ def load_all(path: str | Path, *, verify: bool = True) -> dict[str, Recommender[
         raise BundleError(f"{folder} is damaged: {error}") from error
 
 
-def _open(path: Path) -> tuple[Path, dict[str, Any]]:
+def versions(path: str | Path) -> list[str]:
+    """The names of the saved versions, oldest first; whether each can be loaded is another question."""
+    found = [p.name for p in Path(path).iterdir() if _VERSION.fullmatch(p.name) and p.is_dir()]
+    return sorted(found, key=lambda name: int(name[1:]))
+
+
+def current_version(path: str | Path) -> str:
+    """The version that :func:`load` reads.
+
+    Raises:
+        BundleError: if there is none.
+    """
+    return _current(Path(path))[0]
+
+
+def promote(path: str | Path, version: str) -> None:
+    """Make a saved version the current one, after a look at all of it.
+
+    Raises:
+        BundleError: if it is missing, damaged, foreign or newer; the current version stays.
+    """
+    path = Path(path)
+    load_all(path, version=version)
+    _point(path, version, digest_of(path / version / "bundle.json"))
+
+
+def _current(path: Path) -> tuple[str, str]:
     try:
         pointer = json.loads((path / "CURRENT").read_text())
-        version, digest = str(pointer["version"]), pointer["sha256"]
+        version, digest = str(pointer["version"]), str(pointer["sha256"])
     except OSError as error:
         raise BundleError(f"{path} is not a saved model: it has no file CURRENT") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{path} is damaged: CURRENT does not name a version") from error
     if not _VERSION.fullmatch(version):
         raise BundleError(f"{path} is damaged: CURRENT names {version!r}")
-    folder = path / version
+    return version, digest
+
+
+def _open(path: Path, version: str | None) -> tuple[Path, dict[str, Any]]:
+    """A version of the bundle, by default the current one, whose index must be as it was saved."""
+    current, digest = _current(path) if version is None else (version, None)
+    if not _VERSION.fullmatch(current):
+        raise BundleError(f"{current!r} is not the name of a version, such as v0001")
+    folder = path / current
     if not (folder / "bundle.json").is_file():
-        raise BundleError(f"{path} is damaged: {version}/bundle.json is missing")
-    if digest_of(folder / "bundle.json") != digest:
+        raise BundleError(f"{path} is damaged: {current}/bundle.json is missing")
+    if digest is not None and digest_of(folder / "bundle.json") != digest:
         raise BundleError(f"{folder} is damaged: bundle.json was changed after it was saved")
-    bundle: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
+    try:
+        bundle: dict[str, Any] = dict(json.loads((folder / "bundle.json").read_text()))
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"{folder} is damaged: bundle.json cannot be read") from error
     if bundle.get("format") != FORMAT:
         raise BundleError(f"{folder} is not a bundle of this package: its format is {bundle.get('format')!r}")
     if bundle.get("version") != VERSION:

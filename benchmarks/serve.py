@@ -1,0 +1,236 @@
+"""The service under load: lists at a rate that does not wait for answers, and events on disk.
+
+    make bench BENCH=serve
+    make bench BENCH=serve ARGS="--items 100000 --rates 50 150 --seconds 30"
+    make bench BENCH=serve ARGS=--write                 # also puts the table into docs/benchmarks.md
+
+The service is one process on one core, with SQLite in a folder, 50,000 users and the policy of `policy.py`: a factor model of 64
+factors, diversity, a cap, a slot for new items and exploration; seen items left out, half of the requests with a filter, every
+list logged. The load comes from this process, on other cores where there are any: requests arrive at random at the given rate
+whether or not earlier ones have been answered, and the time of each counts from when it was due. The processor's time of the
+service beside the clock's tells what other work on the machine adds.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from page import write
+from policy import USERS, catalogue, models
+from ratings import machine
+from side_by_side import Section
+from tastemaker.models.bundle import save
+from tastemaker.policy.exploration import Softmax
+from tastemaker.policy.policy import Policy
+from tastemaker.service.store import Store, User
+
+CONNECTIONS = 64
+TARGETS = {"rate": 150.0, "median": 10.0, "p99": 25.0, "single": 1_500.0, "batched": 20_000.0}
+
+
+def prepare(folder: Path, items: int) -> None:
+    """A store with users, and a saved policy."""
+    rng = np.random.default_rng(0)
+    als, knn = models(catalogue(items, rng), rng)
+    policy = Policy.of(
+        als, also_bought=knn, diversity=0.3, caps={"maker": 2}, new_item_slots=1, exploration=Softmax(0.1)
+    )
+    save({"policy": policy}, folder / "models")
+    with Store.open(f"sqlite:///{folder}/tastemaker.db") as store:
+        for start in range(0, USERS, 5000):
+            store.put_users([User(str(u), {"age": 18 + u % 60}) for u in range(start, start + 5000)]).result()
+
+
+@contextmanager
+def serving(folder: Path) -> Any:
+    """The service on one core: its port and its process id."""
+    core = {max(os.sched_getaffinity(0))}
+    command = [sys.executable, "-c", "from tastemaker.cli import main; main()", "serve", "--port", "0"]
+    command += ["--db", f"sqlite:///{folder}/tastemaker.db", "--models", str(folder / "models")]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TASTEMAKER_THREADS": "1", "POLARS_MAX_THREADS": "1", "COLUMNS": "200"},
+        preexec_fn=lambda: os.sched_setaffinity(0, core),
+    )
+    assert process.stdout is not None
+    line = next(line for line in process.stdout if "http://" in line)
+    found = re.search(r":(\d+)/", line)
+    assert found is not None
+    try:
+        yield int(found[1]), process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor's time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Client:
+    """Connections that are kept open; one request at a time on each."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.free: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.LifoQueue()
+
+    async def connect(self) -> None:
+        for _ in range(CONNECTIONS):
+            self.free.put_nowait(await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """The body of the answer, which must be 200."""
+        connection = await self.free.get()
+        reader, writer = connection
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
+        assert length is not None
+        content = await reader.readexactly(int(length[1]))
+        self.free.put_nowait(connection)
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise SystemExit(f"{path}: {answer[:40]!r} {content[:300]!r}")
+        return content
+
+
+async def open_loop(rate: float, seconds: float, ask: Callable[[int], Awaitable[Any]]) -> np.ndarray:
+    """float64[n]: milliseconds from when each request was due to its answer."""
+    rng = np.random.default_rng(1)
+    due = np.cumsum(rng.exponential(1 / rate, int(rate * seconds)))
+    took = np.empty(len(due))
+    start = time.perf_counter()
+
+    async def one(n: int) -> None:
+        await ask(n)
+        took[n] = time.perf_counter() - start - due[n]
+
+    tasks = []
+    for n, moment in enumerate(due):
+        await asyncio.sleep(max(0.0, moment - (time.perf_counter() - start)))
+        tasks.append(asyncio.create_task(one(n)))
+    await asyncio.gather(*tasks)
+    return took * 1000
+
+
+async def closed_loop(seconds: float, clients: int, ask: Callable[[int], Awaitable[Any]]) -> float:
+    """Answers a second to so many clients that post and wait."""
+    start, done = time.perf_counter(), 0
+
+    async def one(client: int) -> None:
+        nonlocal done
+        number = client
+        while time.perf_counter() - start < seconds:
+            await ask(number)
+            number += clients
+            done += 1
+
+    await asyncio.gather(*(one(client) for client in range(clients)))
+    return done / (time.perf_counter() - start)
+
+
+def question(n: int) -> bytes:
+    """A request for a list; every other one with a filter."""
+    asked: dict[str, Any] = {"user_id": str(n * 7919 % USERS), "k": 10}
+    return json.dumps(asked | ({"filter": f"price < {15 + 5 * (n % 8)}"} if n % 2 else {})).encode()
+
+
+def events(prefix: str, n: int, count: int, items: int) -> bytes:
+    """A batch of events."""
+    made = [
+        {
+            "event_id": f"{prefix}-{n}-{i}",
+            "user_id": str((n * 31 + i) % USERS),
+            "item_id": str((n * 17 + i * 7) % items),
+            "kind": "view",
+            "value": 0.5,
+        }
+        for i in range(count)
+    ]
+    return json.dumps({"events": made}).encode()
+
+
+async def measure(port: int, pid: int, items: int, rates: list[float], seconds: float) -> dict[str, Any]:
+    client = Client(port)
+    await client.connect()
+    for n in range(200):
+        await client.post("/v1/recommendations", question(n))
+    found: dict[str, Any] = {}
+    for rate in rates:
+        before = processor_seconds(pid)
+        took = await open_loop(rate, seconds, lambda n: client.post("/v1/recommendations", question(n)))
+        busy = (processor_seconds(pid) - before) / len(took)
+        found[f"{rate:g} lists/s"] = (*np.percentile(took, [50, 99]), busy * 1000)
+    for name, count, clients in (("single", 1, 64), ("batched", 100, 8)):
+        before = processor_seconds(pid)
+        start = time.perf_counter()
+
+        async def post(n: int, count: int = count, name: str = name) -> None:
+            await client.post("/v1/events", events(name, n, count, items))
+
+        rate = count * await closed_loop(seconds, clients, post)
+        share = (processor_seconds(pid) - before) / (time.perf_counter() - start)
+        found[name] = (rate, share)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--rates", type=float, nargs="+", default=[50, 150])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    section = Section("The service under load")
+    section.say(
+        f"One process on one core, SQLite, {USERS:,} users; lists of 10 at random arrivals for {args.seconds:g} s each, half of "
+        f"them filtered; {machine()}; {date.today():%d %B %Y}. Lists: milliseconds, median / 99th percentile / processor a "
+        "list. Events: a second on disk, and the share of the core that took."
+    )
+    rows = []
+    for items in args.items:
+        with tempfile.TemporaryDirectory() as name:
+            prepare(Path(name), items)
+            with serving(Path(name)) as (port, pid):
+                found = asyncio.run(measure(port, pid, items, args.rates, args.seconds))
+        lists = [" / ".join(f"{v:.1f}" for v in found[f"{rate:g} lists/s"]) for rate in args.rates]
+        posted = [f"{found[kind][0]:,.0f} ({found[kind][1]:.0%})" for kind in ("single", "batched")]
+        rows.append([f"{items:,} items", *lists, *posted])
+        print(rows[-1], flush=True)
+        if items == 100_000:
+            _judge(section, found)
+    section.table(["", *(f"{r:g} lists/s" for r in args.rates), "events singly", "events by 100"], rows)
+    print(section.markdown())
+    if args.write:
+        write([section])
+
+
+def _judge(section: Section, found: dict[str, Any]) -> None:
+    middle, late, _ = found.get(f"{TARGETS['rate']:g} lists/s", (np.nan,) * 3)
+    section.limit("100,000 items, 150 lists/s, median", middle, TARGETS["median"], "ms")
+    section.limit("100,000 items, 150 lists/s, 99th percentile", late, TARGETS["p99"], "ms")
+    section.target("events singly against 1,500/s", found["single"][0] / TARGETS["single"], 1.0)
+    section.target("events by 100 against 20,000/s", found["batched"][0] / TARGETS["batched"], 1.0)
+
+
+if __name__ == "__main__":
+    main()

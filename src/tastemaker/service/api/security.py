@@ -1,0 +1,161 @@
+"""Who may do what: keys with scopes, and how often.
+
+A service that only its own machine can reach needs no key as long as there is none; it then answers to the names of that machine
+alone, so that no other site's page and no proxy can speak through it. If there is a key when it starts, or it can be reached from
+elsewhere, every request but those for health needs one.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from tastemaker.errors import TastemakerError
+from tastemaker.service.api.guard import Limits, is_loopback
+from tastemaker.service.api.problems import ProblemError
+from tastemaker.service.api.rate import RateLimiter
+from tastemaker.service.store import BROWSER, Keys
+
+__all__ = ["COOKIE", "Access", "Caller", "Scope", "check_listening", "needs"]
+
+Scope = Literal["recommend", "events", "catalogue", "admin"]
+COOKIE = "tastemaker_key"
+
+_bearer = HTTPBearer(auto_error=False, description="A key made by `tastemaker keys create`.")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: of the key, or the address for those without.
+        scopes: what they may do.
+        rate: how many requests a second.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    rate: float
+
+
+_ALL: frozenset[str] = frozenset({"recommend", "events", "catalogue", "admin"})
+
+
+@dataclass(frozen=True, eq=False)
+class Access:
+    """Keys, and how often their holders may ask.
+
+    Attributes:
+        keys: as stored.
+        open: whether no key is needed.
+        limits: of the requests a second.
+    """
+
+    keys: Keys
+    open: bool
+    limits: Limits
+    limiter: RateLimiter = field(default_factory=RateLimiter)
+
+    def caller(self, request: Request, text: str | None) -> Caller | None:
+        """Who sent a request, by the key in it; None for an unknown key."""
+        address = request.client.host if request.client else "unknown"
+        if self.open:
+            return Caller(address, _ALL, self.limits.rate)
+        key = self.keys.verify(text) if text else None
+        if key is None:
+            return None
+        if key.scopes <= set(BROWSER):  # pages may carry it: each of their visitors counts alone
+            return Caller(f"{key.key_id}@{address}", key.scopes, self.limits.browser_rate)
+        return Caller(key.key_id, key.scopes, self.limits.rate)
+
+    def admit(self, request: Request, text: str | None, scope: Scope) -> Caller:
+        """Let a request through, or say what it lacks.
+
+        Raises:
+            ProblemError: 401 without a key that is known, 403 without the scope, 429 too soon after others.
+        """
+        caller = self.known(request, text)
+        if scope not in caller.scopes and "admin" not in caller.scopes:
+            may = ", ".join(sorted(caller.scopes)) or "nothing"
+            raise ProblemError(403, f"this needs a key with the scope '{scope}'; this one opens: {may}")
+        self._slow_down(caller.name, caller.rate)
+        return caller
+
+    def known(self, request: Request, text: str | None) -> Caller:
+        """Who sent a request.
+
+        Raises:
+            ProblemError: 401 without a key that is known, 429 for too many of these.
+        """
+        caller = self.caller(request, text)
+        if caller is None:
+            self._slow_down(
+                f"unknown@{request.client.host if request.client else ''}", self.limits.browser_rate
+            )
+            raise ProblemError(
+                401,
+                "this needs a key: send it as 'Authorization: Bearer KEY'; 'tastemaker keys create' makes one",
+                headers={"www-authenticate": "Bearer"},
+            )
+        return caller
+
+    def _slow_down(self, name: str, rate: float) -> None:
+        wait = self.limiter.wait(name, rate)
+        if wait > 0:
+            raise ProblemError(
+                429,
+                f"more than {rate:g} requests a second; try again in {wait:.2f} s",
+                headers={"retry-after": str(max(1, round(wait)))},
+            )
+
+
+class _Needs:
+    """The dependency of a route that needs a scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+    ) -> Caller:
+        access: Access = request.app.state.access
+        text = credentials.credentials if credentials else request.cookies.get(COOKIE)
+        return access.admit(request, text, self.scope)
+
+
+def needs(scope: Scope) -> _Needs:
+    """A dependency that lets only callers with ``scope`` through."""
+    return _Needs(scope)
+
+
+def check_listening(host: str, keys: int) -> bool:
+    """Whether no key is needed to reach a service that listens on ``host``, of whose store ``keys`` keys are known.
+
+    Raises:
+        TastemakerError: if others could reach it without a key.
+
+    >>> check_listening("127.0.0.1", 0), check_listening("0.0.0.0", 1)
+    (True, False)
+    """
+    if keys:
+        return False
+    if not is_loopback(host):
+        where = host if _is_address(host) else repr(host)
+        raise TastemakerError(
+            f"{where} can be reached from other machines, and there is no key yet; make one with 'tastemaker keys create', "
+            "or listen on 127.0.0.1"
+        )
+    return True
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

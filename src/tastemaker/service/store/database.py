@@ -1,0 +1,164 @@
+"""Connections to the database, SQLite or PostgreSQL: what is committed is on disk, and what fails says that it failed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from tastemaker.errors import DataError, StoreError, StoreUnavailable, require
+
+__all__ = ["Database"]
+
+_BUSY = 5.0  # seconds to wait for another process that writes
+_WRITERS = 0x7A57E  # the advisory lock under which PostgreSQL lets one writer in at a time
+_ON_CONNECT = (
+    f"PRAGMA busy_timeout = {int(_BUSY * 1000)}",
+    "PRAGMA synchronous = FULL",  # the log is on disk before a commit returns
+    "PRAGMA secure_delete = ON",  # rows that are deleted are overwritten
+    "PRAGMA cache_size = -65536",  # KiB
+)
+_OURS = (
+    exc.IntegrityError,
+    exc.DataError,
+    exc.ProgrammingError,
+    exc.NotSupportedError,
+)  # wrong, now and later
+
+
+class Database:
+    """One database. Reads may come from any thread; writes are one transaction at a time, over all processes.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``.
+
+    Raises:
+        StoreError: for a URL of another kind.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parsed(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        if self.sqlite:
+            self._reader = sa.create_engine(self.url, pool_size=8, max_overflow=24, pool_timeout=_BUSY)
+            self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0)
+            for engine in (self._reader, self._writer):
+                sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._writer, "begin", _begin_immediately)
+        else:
+            require("psycopg", "postgres")
+            patience = {"connect_timeout": int(_BUSY), "tcp_user_timeout": int(_BUSY * 1000)}
+            options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": patience}
+            self._reader = sa.create_engine(
+                self.url,
+                isolation_level="AUTOCOMMIT",
+                pool_size=8,
+                max_overflow=24,
+                pool_timeout=_BUSY,
+                **options,
+            )
+            self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
+            sa.event.listen(self._writer, "connect", _prepare_postgres)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection that sees what is committed, statement by statement.
+
+        Raises:
+            StoreUnavailable: if the database cannot be read.
+        """
+        with self._translated(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection that sees the state of one moment, however long it reads."""
+        with self._translated(), self._reader.connect() as connection:
+            if self.sqlite:
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that is on disk when the block ends, or has not been if it raises.
+
+        Raises:
+            StoreUnavailable: if the database cannot be written.
+        """
+        with self._translated(), self._writer.begin() as connection:
+            if not self.sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS)))
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.DataError as error:
+            raise DataError(f"the database refused a value: {error.orig}") from error
+        except exc.TimeoutError as error:
+            raise StoreUnavailable(f"no connection to {self.url!r} is free: {error}") from error
+        except exc.DBAPIError as error:
+            if isinstance(error, _OURS):
+                raise
+            raise StoreUnavailable(f"the database {self.url!r} is unavailable: {error.orig}") from error
+
+    def forget_log(self) -> None:
+        """Move SQLite's write-ahead log into the file and empty it, so that nothing erased remains in it."""
+        if self.sqlite:
+            with self.reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def vacuum(self) -> None:
+        """Write the tables anew without what was deleted."""
+        with self.reading() as connection:
+            connection.exec_driver_sql("VACUUM")
+        self.forget_log()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _parsed(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except exc.ArgumentError as error:
+        raise StoreError(
+            f"expected a database URL such as sqlite:///tastemaker.db or postgresql://user@host/name, got {text!r}"
+        ) from error
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise StoreError(f"the store works on sqlite:// and postgresql://, got {kind}://")
+    if url.database in (None, "", ":memory:"):
+        raise StoreError(
+            "the store keeps what it acknowledges, so SQLite needs a file: sqlite:///tastemaker.db"
+        )
+    return url
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so
+    for pragma in _ON_CONNECT:
+        connection.execute(pragma)
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_immediately(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_postgres(connection: Any, record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()

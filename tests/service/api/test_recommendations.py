@@ -1,0 +1,216 @@
+"""Lists over HTTP: personal, filtered, ranked, related, logged and replayed."""
+
+import math
+import random
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from service.conftest import Shop
+
+
+def ids(found: dict[str, Any]) -> list[str]:
+    return [item["item_id"] for item in found["items"]]
+
+
+def event(shop: Shop, kind: str, item: str, user: str = "alice", **more: Any) -> dict[str, Any]:
+    made = {"event_id": f"{user}-{kind}-{item}", "user_id": user, "item_id": item, "kind": kind, **more}
+    answer = shop.ask("POST", "/v1/events", made)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_alice_and_bob_see_different_lists(shop: Shop) -> None:
+    lists = [ids(shop.list_for(user, k=20, explore=False)) for user in ("alice", "bob")]
+    assert len(set(lists[0]) & set(lists[1])) < 10
+    assert all(len(set(found)) == 20 for found in lists)
+
+
+def test_a_list_says_how_it_came_about(shop: Shop) -> None:
+    found = shop.list_for("alice", k=8, explain=True)
+    assert [item["rank"] for item in found["items"]] == list(range(1, 9))
+    assert all(0 < item["propensity"] <= 1 and item["reason"] and item["title"] for item in found["items"])
+    together = sum(math.log(item["propensity"]) for item in found["items"])
+    assert found["meta"]["log_probability"] == pytest.approx(together)
+    assert found["meta"]["degraded"] == []
+    assert found["meta"]["model"] == "v0002"
+
+
+def test_the_log_replays_a_list_as_it_was(shop: Shop) -> None:
+    for wish in (
+        {},
+        {"diversify": 0.7},
+        {"caps": {"genres": 1}},
+        {"seed_items": ["squid-game"]},
+        {"source": "trending"},
+    ):
+        shown = shop.list_for("alice", k=10, explain=True, **wish)
+        again = shop.ask("GET", f"/v1/recommendations/{shown['recommendation_id']}").json()
+        assert again["items"] == shown["items"]
+        assert again["meta"]["log_probability"] == shown["meta"]["log_probability"]
+    assert shop.ask("GET", "/v1/recommendations/nonsense").status_code == 404
+
+
+def test_an_event_changes_the_next_list(shop: Shop) -> None:
+    first, second, *_ = ids(shop.list_for("alice", explore=False))
+    event(shop, "dismiss", first)
+    event(shop, "purchase", second)
+    after = ids(shop.list_for("alice", k=200, explore=False, exclude_seen=False))
+    assert not {first, second} & set(after)
+    event(shop, "view", "the-crown", user="someone-new", value=1.0)
+    assert ids(shop.list_for("someone-new", explore=False)) != ids(shop.list_for(None, explore=False))
+
+
+def test_events_of_another_process_count_too(shop: Shop) -> None:
+    from tastemaker.service.store import Event, Store
+
+    first = ids(shop.list_for("alice", explore=False))[0]
+    with Store.open(f"sqlite:///{shop.folder}/tastemaker.db") as other:
+        other.post([Event(event_id="x", user_id="alice", item_id=first, kind="dismiss", time=2**50)]).result()
+    shop.engine.catch_up()
+    assert first not in ids(shop.list_for("alice", k=200, explore=False))
+
+
+def test_what_may_not_be_shown_is_not(shop: Shop) -> None:
+    features = {item.item_id: item.features for item in shop.store.items()}
+    rng = random.Random(0)
+    seen = {u: {i.item_id for i in shop.store.history([u])[u]} for u in ("alice", "bob", "chris")}
+    for _ in range(300):
+        user = rng.choice([*seen, None, "nobody-known"])
+        year, price = rng.randint(1980, 2026), rng.uniform(3, 18)
+        denied = rng.sample(sorted(features), rng.choice([0, 5, 150]))
+        history = rng.sample(sorted(features), rng.choice([0, 3]))
+        wish: dict[str, Any] = {
+            "k": rng.choice([1, 10, 60]),
+            "exclude": denied,
+            "filter": f"year > {year} AND price < {price}",
+        }
+        if history:
+            wish["history"] = history
+        found = shop.list_for(user, **wish)
+        got = ids(found)
+        assert len(got) == len(set(got))
+        assert not set(got) & (set(denied) | set(history) | seen.get(user or "", set()))
+        assert all(features[i]["year"] > year and features[i]["price"] < price for i in got)
+        assert (len(got) < wish["k"]) == (found["meta"]["shortfall"] is not None)
+
+
+def test_windows_and_deletions_hide_items(shop: Shop) -> None:
+    best = ids(shop.list_for("alice", explore=False))
+    features = shop.ask("GET", f"/v1/items/{best[0]}").json()["features"]
+    body = {"features": features | {"available_until": "2020-01-01T00:00:00Z"}}
+    assert shop.ask("PUT", f"/v1/items/{best[0]}", body).status_code == 200
+    assert shop.ask("DELETE", f"/v1/items/{best[1]}").status_code == 200
+    after = ids(shop.list_for("alice", k=200, explore=False))
+    assert not set(best[:2]) & set(after)
+    assert shop.ask("DELETE", f"/v1/items/{best[1]}").status_code == 404
+
+
+def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
+    like = shop.ask("GET", "/v1/items/squid-game").json()["features"] | {"title": "Squid Game 2"}
+    assert shop.ask("PUT", "/v1/items/squid-game-2", {"features": like}).json()["written"] == 1
+    assert "squid-game-2" in ids(shop.list_for(None, source="new"))
+    found = shop.ask(
+        "POST", "/v1/rank", {"user_id": "bob", "items": ["squid-game-2", "the-crown", "unknown"]}
+    ).json()
+    assert {"squid-game-2"} <= set(ids(found))
+    related = shop.ask("GET", "/v1/items/squid-game-2/related?k=5").json()
+    assert len(related["items"]) == 5
+
+
+def test_related_items_leave_out_the_item_and_what_the_user_has_had(shop: Shop) -> None:
+    had = {i.item_id for i in shop.store.history(["alice"])["alice"]}
+    for mode in ("similar", "also_bought"):
+        found = ids(shop.ask("GET", f"/v1/items/squid-game/related?mode={mode}&user_id=alice&k=20").json())
+        assert found
+        assert "squid-game" not in found
+        assert not had & set(found)
+    assert shop.ask("GET", "/v1/items/nonsense/related").status_code == 404
+
+
+def test_batches_are_the_unexplored_lists_and_are_not_logged(shop: Shop) -> None:
+    answer = shop.ask("POST", "/v1/recommendations/batch", {"user_ids": ["alice", "bob", "nobody"], "k": 5})
+    lines = [orjson.loads(line) for line in answer.content.splitlines()]
+    assert [line["user_id"] for line in lines] == ["alice", "bob", "nobody"]
+    assert lines[0]["items"] == ids(shop.list_for("alice", k=5, explore=False))
+    assert (
+        shop.ask(
+            "POST", "/v1/recommendations/batch", {"user_ids": ["a"], "filter": "nonsense > 1"}
+        ).status_code
+        == 422
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"k": 0}, "greater than or equal to 1"),
+        ({"kk": 3}, "Extra inputs"),
+        ({"user_id": "a\x00b"}, "pattern"),
+        ({"filter": "nonsense > 1"}, "no feature"),
+        ({"filter": "year >"}, "not a SQL condition"),
+        ({"caps": {"nonsense": 1}}, "no feature"),
+        ({"source": "similar"}, "seed_items"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(shop: Shop, body: dict[str, Any], words: str) -> None:
+    answer = shop.ask("POST", "/v1/recommendations", body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert words in answer.text
+
+
+def test_the_store_cut_off_leaves_lists_that_say_so(shop: Shop) -> None:
+    first, second, *_ = ids(shop.list_for("alice", explore=False))
+    event(shop, "dismiss", first)
+    shop.run(shop.engine.person("alice"))
+    shop.store._database.close()
+    shop.store._database.reading = lambda: (_ for _ in ()).throw(OSError("gone"))  # type: ignore[method-assign,assignment,return-value]
+    found = shop.list_for("alice", k=200, explore=False)
+    assert "features" in found["meta"]["degraded"]
+    assert found["meta"]["feature_age"] is not None
+    assert first not in ids(found)
+    assert second in ids(found)
+    assert not {i for i, *_ in shop.engine.people._memory["alice"].history} & set(ids(found))
+    assert shop.ask("GET", "/ready").json()["status"] == "degraded"
+
+
+def test_memory_of_a_user_expires(shop: Shop) -> None:
+    now = [0.0]
+    shop.engine.people.clock = lambda: now[0]
+    assert shop.list_for("alice")["meta"]["feature_age"] == 0.0
+    shop.store.user = lambda user_id: (_ for _ in ()).throw(OSError("gone"))  # type: ignore[method-assign,assignment,return-value]
+    now[0] = 10.0
+    meta = shop.list_for("alice")["meta"]
+    assert (meta["feature_age"], meta["feature_expired"]) == (10.0, False)
+    now[0] = 1000.0
+    meta = shop.list_for("alice")["meta"]
+    assert (meta["feature_age"], meta["feature_expired"]) == (1000.0, True)
+
+
+def test_bulk_takes_lines_and_parquet(shop: Shop) -> None:
+    lines = b'{"item_id": "a1", "title": "A", "year": 2020}\n\n{"item_id": "a2", "features": {"year": "late"}}\n{"x": 1}\n'
+    answer = shop.ask("POST", "/v1/items/bulk", content=lines).json()
+    assert answer["written"] == 1
+    assert [r["index"] for r in answer["rejected"]] == [1, 2]
+    table = pl.DataFrame({"user_id": ["p1", "p2"], "age": [20, 30]})
+    import io
+
+    file = io.BytesIO()
+    table.write_parquet(file)
+    headers = {"content-type": "application/vnd.apache.parquet"}
+    assert shop.ask("POST", "/v1/users/bulk", content=file.getvalue(), headers=headers).json()["written"] == 2
+    assert shop.ask("GET", "/v1/users/p2").json()["features"] == {"age": 30}
+    assert shop.ask("POST", "/v1/items/bulk", content=b"nonsense").status_code == 400
+
+
+def test_an_erased_user_leaves_no_trace(shop: Shop) -> None:
+    event(shop, "like", "squid-game", user="zelda")
+    shown = shop.list_for("zelda")["recommendation_id"]
+    gone = shop.ask("DELETE", "/v1/users/zelda").json()
+    assert (gone["events"], gone["decisions"]) == (1, 1)
+    assert shop.ask("GET", f"/v1/recommendations/{shown}").status_code == 404
+    assert shop.list_for("zelda", explore=False)["items"] == shop.list_for(None, explore=False)["items"]

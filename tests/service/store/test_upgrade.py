@@ -1,0 +1,102 @@
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from service.store.made import event
+from tastemaker.errors import StoreError
+from tastemaker.service.store import Store
+from tastemaker.service.store.database import Database
+from tastemaker.service.store.tables import metadata
+from tastemaker.service.store.upgrade import newest_version, upgrade, version
+
+
+def test_the_migrations_make_the_tables_that_the_code_means(url: str) -> None:
+    database = Database(url)
+    assert version(database) is None
+    assert upgrade(database) is True
+    assert upgrade(database) is False
+    assert version(database) == newest_version()
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+def test_a_newer_database_is_refused_and_left_alone(url: str) -> None:
+    with Store.open(url) as store:
+        store.post([event("e1")]).result()
+        with store._database.writing() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = 'from-the-future'"))
+    for wish in (True, False):
+        with pytest.raises(StoreError, match="from-the-future, which a newer tastemaker made"):
+            Store.open(url, upgrade=wish)
+
+
+def test_without_leave_nothing_is_upgraded(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="tastemaker db upgrade"):
+        Store.open(url, upgrade=False)
+    assert not (tmp_path / "store.db").exists()
+    Store.open(url).close()
+    Store.open(url, upgrade=False).close()
+
+
+def test_many_open_a_new_database_at_once(url: str) -> None:
+    failures: list[BaseException] = []
+
+    def client(n: int) -> None:
+        try:
+            with Store.open(url) as store:
+                store.post([event(f"e{n}")]).result()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with Store.open(url) as store:
+        assert len(store.since(0)) == 6
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alembic import op
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("in the middle")
+
+    database = Database(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(op, "bulk_insert", fail)
+        with pytest.raises(RuntimeError, match="in the middle"):
+            upgrade(database)
+    with database.reading() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    assert upgrade(database) is True
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("no url", "expected a database URL"),
+        ("mysql://root@localhost/x", "works on sqlite:// and postgresql://"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+    ],
+)
+def test_other_urls_are_refused(wrong: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        Store.open(wrong)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is a diary, not a database" * 100)
+    with pytest.raises(StoreError, match="file is not a database"):
+        Store.open(f"sqlite:///{tmp_path / 'x.db'}")
+    assert (tmp_path / "x.db").read_text().startswith("this is a diary")
