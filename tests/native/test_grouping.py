@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker import _native
-from tastemaker._native.grouping import group_order, group_order_numpy, sort_groups, sort_groups_numpy
+from tastemaker._native.grouping import (
+    count_keys,
+    count_keys_numpy,
+    group_order,
+    group_order_numpy,
+    sort_groups,
+    sort_groups_numpy,
+)
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(-2, 2)), max_size=40)
 
@@ -43,8 +50,10 @@ def test_more_rows_than_one_stretch(threads: int) -> None:
         _native.set_threads(threads)
         order, indptr = group_order(keys, 70_000)
         sort_groups(order, indptr, times)
+        counts = count_keys(keys, 70_000)
     finally:
         _native.set_threads(before)
+    assert np.array_equal(counts, count_keys_numpy(keys, 70_000))
     assert np.array_equal(order, np.lexsort((times, keys)))
 
 
@@ -52,3 +61,5 @@ def test_more_rows_than_one_stretch(threads: int) -> None:
 def test_keys_out_of_bounds(bad: int) -> None:
     with pytest.raises(ValueError, match="not below the number of groups"):
         group_order(np.array([0, bad], np.int32), 3)
+    with pytest.raises(ValueError, match="not below the number of groups"):
+        count_keys(np.array([0, bad], np.int32), 3)

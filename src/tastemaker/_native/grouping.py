@@ -8,9 +8,39 @@ from numpy.typing import NDArray
 
 from tastemaker._native import kernels, threads
 
-__all__ = ["group_order", "group_order_numpy", "sort_groups", "sort_groups_numpy"]
+__all__ = [
+    "count_keys",
+    "count_keys_numpy",
+    "group_order",
+    "group_order_numpy",
+    "sort_groups",
+    "sort_groups_numpy",
+]
 
 _Positions = NDArray[np.int64]
+
+
+def count_keys(keys: NDArray[np.int32], groups: int) -> _Positions:
+    """int64[groups]: how often each key occurs.
+
+    Args:
+        keys: int32[n], from 0 to ``groups`` − 1.
+        groups: how many keys there can be.
+
+    Raises:
+        ValueError: if a key is out of bounds.
+
+    >>> count_keys(np.array([2, 0, 2], np.int32), 4)
+    array([1, 0, 2, 0])
+    """
+    counts = np.empty(groups, np.int64)
+    kernels.count_keys(np.ascontiguousarray(keys, np.int32), threads(), counts)
+    return counts
+
+
+def count_keys_numpy(keys: NDArray[np.int32], groups: int) -> _Positions:
+    """What :func:`count_keys` computes."""
+    return np.bincount(keys, minlength=groups)
 
 
 def group_order(

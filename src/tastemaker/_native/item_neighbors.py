@@ -52,12 +52,10 @@ def item_neighbors(
         int32 and float32[n_items, neighbors]: neighbors and similarities, most similar first, equals by item code; only
         positive similarities count, and unused places hold −1 and 0.
     """
-    users = users.contiguous()
     shape = (len(scales), neighbors)
     codes, similarities = np.empty(shape, np.int32), np.empty(shape, np.float32)
     kernels.item_neighbors(
-        *users,
-        bool((users.values != 1).any()),
+        *_without_ones(users),
         np.ascontiguousarray(scales, np.float32),
         _MEASURES.index(measure),
         min_support,
@@ -66,6 +64,12 @@ def item_neighbors(
         similarities,
     )
     return codes, similarities
+
+
+def _without_ones(users: Csr) -> Csr:
+    """As the kernels read it: no values where all are 1."""
+    first = users.values[:1] if users.values.strides == (0,) else users.values
+    return users.contiguous() if (first != 1).any() else users._replace(values=first[:0]).contiguous()
 
 
 def item_neighbors_numpy(
@@ -126,7 +130,7 @@ def update_item_neighbors(
     shape = (len(scales), neighbors)
     codes, similarities = np.empty(shape, np.int32), np.empty(shape, np.float32)
     kernels.update_item_neighbors(
-        *users.contiguous(),
+        *_without_ones(users),
         *columns.contiguous(),
         np.ascontiguousarray(moved, np.int32),
         np.ascontiguousarray(scales, np.float32),

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tastemaker._native.grouping import count_keys
+
 __all__ = ["constant", "gather", "is_constant", "tally"]
 
 T = TypeVar("T", bound=np.generic)
@@ -42,9 +44,11 @@ def tally(
     >>> tally(np.array([0, 2, 2], np.int32), 3, np.array([1, 2, 3], np.float32), power=2)
     array([ 1.,  0., 13.])
     """
+    if values is None or is_constant(values):
+        each = 1.0 if values is None else float(values[0]) ** power
+        return count_keys(codes, n).astype(np.float64) * each
     total = np.zeros(n)
     for start in range(0, len(codes), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        weights = None if values is None else values[part].astype(np.float64) ** power
-        total += np.bincount(codes[part], weights, n)
+        total += np.bincount(codes[part], values[part].astype(np.float64) ** power, n)
     return total

@@ -10,7 +10,8 @@ from tastemaker._native.dot import dot_scores
 from tastemaker._native.item_neighbors import Measure
 from tastemaker._native.neighbors import Csr, row_moments
 from tastemaker.data.catalogue import Catalogue
-from tastemaker.data.columns import tally
+from tastemaker.data.columns import constant, is_constant, tally
+from tastemaker.data.history import History
 from tastemaker.errors import DataError
 
 __all__ = ["SIMILARITIES", "ItemSimilarity", "ItemSpace", "cosines", "item_space"]
@@ -44,8 +45,14 @@ def item_space(data: Catalogue, similarity: ItemSimilarity) -> ItemSpace:
         DataError: for ``adjusted_cosine`` without ratings and ``bm25`` with negative ones.
     """
     history = data.history
-    users = Csr(history.indptr, history.indices, history.value * history.weight)
-    return SIMILARITIES[similarity](users, data)
+    return SIMILARITIES[similarity](Csr(history.indptr, history.indices, _products(history)), data)
+
+
+def _products(history: History) -> NDArray[np.float32]:
+    """value · weight; constant where both are."""
+    if is_constant(history.value) and is_constant(history.weight):
+        return constant(history.value[0] * history.weight[0], len(history.value))
+    return history.value * history.weight
 
 
 def _cosine(users: Csr, data: Catalogue) -> ItemSpace:
@@ -98,7 +105,7 @@ def _no_scale(data: Catalogue) -> NDArray[np.float32]:
 
 
 def _ones(users: Csr) -> Csr:
-    return users._replace(values=np.ones_like(users.values))
+    return users._replace(values=constant(np.float32(1), len(users.values)))
 
 
 def _counts(users: Csr, data: Catalogue) -> NDArray[np.float64]:

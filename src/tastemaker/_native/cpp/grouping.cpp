@@ -65,11 +65,29 @@ static void sort_groups(Positions order, Array1<const int64_t> indptr, Array1<co
   });
 }
 
+// How often each key occurs.
+static void count_keys(Keys keys, int threads, Positions counts) {
+  const int64_t rows = keys.size(), groups = counts.size();
+  std::vector<std::vector<int64_t>> own(threads, std::vector<int64_t>(groups));
+  parallel_for((rows + kAtOnce - 1) / kAtOnce, threads, [&](int64_t stretch, int thread) {
+    const int32_t *key = keys.data() + stretch * kAtOnce, *end = keys.data() + std::min(rows, (stretch + 1) * kAtOnce);
+    int64_t* count = own[thread].data();
+    for (; key < end; ++key) {
+      if (*key < 0 || *key >= groups) throw std::invalid_argument("a key is not below the number of groups");
+      ++count[*key];
+    }
+  });
+  std::fill_n(counts.data(), groups, 0);
+  for (const auto& part : own)
+    for (int64_t k = 0; k < groups; ++k) counts.data()[k] += part[k];
+}
+
 }  // namespace tastemaker
 
 void bind_grouping(nanobind::module_& m) {
   using nanobind::arg;
   m.def("group_order", &tastemaker::group_order, arg("keys"), arg("first"), arg("order").noconvert(),
         arg("indptr").noconvert());
+  m.def("count_keys", &tastemaker::count_keys, arg("keys"), arg("threads"), arg("counts").noconvert());
   m.def("sort_groups", &tastemaker::sort_groups, arg("order").noconvert(), arg("indptr"), arg("times"), arg("threads"));
 }

@@ -20,7 +20,7 @@ struct Neighbors {  // of n_items items, k each, the most similar first, -1 past
 // With Counted, so many users in common are needed.
 template <bool Counted>
 struct MovedPass {
-  Csr users;             // a row a user: items
+  Csr users;             // a row a user: items; values null where all are 1
   Csr columns;           // a row a moved item: its users and its values there
   const int32_t* moved;  // the items
   const std::vector<char>& is_moved;
@@ -54,7 +54,11 @@ struct MovedPass {
     for (int64_t c = columns.indptr[place]; c < columns.indptr[place + 1]; ++c) {
       const int32_t user = columns.indices[c];
       const float x = columns.values[c];
-      for (int64_t e = users.indptr[user]; e < users.indptr[user + 1]; ++e) body(users.indices[e], x * users.values[e]);
+      const int64_t begin = users.indptr[user], end = users.indptr[user + 1];
+      if (users.values)
+        for (int64_t e = begin; e < end; ++e) body(users.indices[e], x * users.values[e]);
+      else
+        for (int64_t e = begin; e < end; ++e) body(users.indices[e], x);
     }
   }
 

@@ -96,9 +96,11 @@ void run_passes(const Ranked& ranked, const float* scales, Measure measure, int6
                [&](int64_t shard, int thread) { pass.run(int32_t(shard * stride % n_items), scratch[thread]); });
 }
 
-void item_neighbors(Offsets indptr, Codes items, Values values, bool weighted, Values scales, int measure,
-                    int64_t min_support, int threads, Array2<int32_t> neighbors, Array2<float> similarities) {
+// No values: all are 1.
+void item_neighbors(Offsets indptr, Codes items, Values values, Values scales, int measure, int64_t min_support,
+                    int threads, Array2<int32_t> neighbors, Array2<float> similarities) {
   const int64_t n_items = int64_t(neighbors.shape(0)), k = int64_t(neighbors.shape(1));
+  const bool weighted = values.size() > 0;
   Ranked ranked;
   {
     nb::gil_scoped_release release;
@@ -115,7 +117,7 @@ void item_neighbors(Offsets indptr, Codes items, Values values, bool weighted, V
   });
 }
 
-// The moved items' lists anew, and the pairs found on the way in the lists of the others.
+// The moved items' lists anew, and the pairs found on the way in the lists of the others. No values: all are 1.
 void update_item_neighbors(Offsets indptr, Codes items, Values values, Offsets column_indptr, Codes column_users,
                            Values column_values, Codes moved, Values scales, int measure, int64_t min_support,
                            Array2<const int32_t> old_neighbors, Array2<const float> old_similarities, int threads,
@@ -130,7 +132,7 @@ void update_item_neighbors(Offsets indptr, Codes items, Values values, Offsets c
     if (!is_moved[item]) keep_neighbors(old, item, is_moved, top);
   });
   const auto find = [&](auto counted) {
-    const MovedPass<decltype(counted)::value> pass{csr_of(indptr, items, values),
+    const MovedPass<decltype(counted)::value> pass{{indptr.data(), items.data(), values.size() ? values.data() : nullptr},
                                                    csr_of(column_indptr, column_users, column_values),
                                                    moved.data(),
                                                    is_moved,
