@@ -16,7 +16,7 @@ _NO_WEIGHTS: NDArray[np.float32] = np.empty(0, np.float32)
 
 
 def logistic_of_rows(
-    rows: Tensor, weights: Tensor | None, factors: int, tower: tuple[int, ...], parameters: list[Tensor]
+    rows: Tensor, weights: Tensor | None, factors: int, tower: tuple[int, ...], dense: Tensor
 ) -> Tensor:
     """The mean logistic loss of a batch; the same as the network's own, and many times as fast.
 
@@ -24,36 +24,27 @@ def logistic_of_rows(
         rows: float32[users, 1 + items, width], looked up: a user, an item that was taken, items that were not.
         weights: float32[users], of the taken items; None: all count 1.
         factors, tower: the sizes of the network.
-        parameters: head, bias, the last layer, and weight and bias of each layer before.
+        dense: float32[p], all other weights: head, bias, the last layer, and weight and bias of each layer before.
     """
-    loss: Tensor = _Logistic.apply(rows, weights, factors, tower, *parameters)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Logistic.apply(rows, weights, factors, tower, dense)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _Logistic(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        rows: Tensor,
-        weights: Tensor | None,
-        factors: int,
-        tower: tuple[int, ...],
-        *parameters: Tensor,
+        ctx: Any, rows: Tensor, weights: Tensor | None, factors: int, tower: tuple[int, ...], dense: Tensor
     ) -> Tensor:
-        flat = torch.cat([parameter.reshape(-1) for parameter in parameters])
         given = _NO_WEIGHTS if weights is None else weights.numpy()
-        loss, by_rows, by_parameters = ncf_gradients(rows.numpy(), given, factors, tower, flat.numpy())
-        ctx.found = torch.from_numpy(by_rows), torch.from_numpy(by_parameters)
-        ctx.shapes = [parameter.shape for parameter in parameters]
+        loss, *found = ncf_gradients(rows.numpy(), given, factors, tower, dense.numpy())
+        ctx.found = [torch.from_numpy(gradients) for gradients in found]
         return rows.new_tensor(loss)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        by_rows, by_parameters = ctx.found
+        by_rows, by_dense = ctx.found
         del ctx.found  # torch keeps a gradient that nobody else holds, and copies any other
         if (scale := float(gradient)) != 1:
-            by_rows, by_parameters = by_rows * scale, by_parameters * scale
-        parts = torch.split(by_parameters, [shape.numel() for shape in ctx.shapes])
-        shaped = (part.view(shape) for part, shape in zip(parts, ctx.shapes, strict=True))
-        return by_rows, None, None, None, *shaped
+            by_rows, by_dense = by_rows * scale, by_dense * scale
+        return by_rows, None, None, None, by_dense

@@ -1,7 +1,8 @@
 """How GMF, MLP and NeuMF are learned: one network with parts that may be missing, fresh negatives, a held-out share."""
 
+import math
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tastemaker.models.neural.losses import logistic
 from tastemaker.models.neural.ncf import NCF, NCFState, Shape, scores_of
 from tastemaker.models.neural.ncf_gradients import logistic_of_rows
 from tastemaker.models.neural.negatives import Negatives, Positives, draw_unseen
-from tastemaker.models.neural.networks import arrays_of, linear, normal_table, tower
+from tastemaker.models.neural.networks import normal_table, tower
 from tastemaker.models.neural.optimizers import TouchedAdam, dense_adam
 from tastemaker.models.neural.training import Plan, generator_for, pick_device, train
 from tastemaker.progress import Progress
@@ -37,8 +38,9 @@ _WHOLE, _PRODUCT, _TOWER = range(3)  # what is learned, each with draws of its o
 class NCFNetwork(nn.Module):
     """The network for one user with several items a row.
 
-    All four tables are blocks of one, so that they are looked up, added to and moved by one operation each: a row for each user,
-    then a row for each item; columns for the product, then columns for the tower.
+    Its weights are two parameters, so that a step looks up, adds to and moves them by a few operations. All four tables are
+    blocks of one: a row for each user, then a row for each item; columns for the product, then columns for the tower. All other
+    weights are one vector: of the product, the bias, of the tower's output, and weight and bias of each layer.
     """
 
     def __init__(self, shape: Shape, n_users: int, n_items: int, generator: torch.Generator) -> None:
@@ -49,12 +51,18 @@ class NCFNetwork(nn.Module):
         last = shape.tower[-1] if shape.tower else 0
         reach = (3 / (shape.factors + last)) ** 0.5
         joined = torch.empty(shape.factors + last).uniform_(-reach, reach, generator=generator)
-        self.head = nn.Parameter(joined[: shape.factors].clone())
-        self.bias = nn.Parameter(torch.zeros(1))
-        if shape.tower:
-            self.last = nn.Parameter(joined[shape.factors :].clone())
-            self.first = linear(shape.tower[0], shape.tower[1], generator)
-            self.rest = tower(shape.tower[1:], generator)
+        head, output = torch.split(joined, [shape.factors, last])
+        layers = [layer.detach().reshape(-1) for layer in tower(shape.tower, generator).parameters()]
+        self.dense = nn.Parameter(torch.cat([head, torch.zeros(1), output, *layers]))
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """What :attr:`dense` holds: float[factors], [1], [the last layer's outputs], and each layer's weight and bias."""
+        sizes = self.shape.tower
+        layers = [size for inputs, outputs in pairwise(sizes) for size in ((outputs, inputs), (outputs,))]
+        shapes = [(self.shape.factors,), (1,), sizes[-1:] or (0,), *layers]
+        flat = torch.split(self.dense, [math.prod(shape) for shape in shapes])
+        head, bias, output, *others = (part.view(shape) for part, shape in zip(flat, shapes, strict=True))
+        return head, bias, output, others
 
     def forward(self, ids: Tensor) -> Tensor:
         """float[b, items] of int[b, 1 + items]: rows of the table, a user's and then the items'."""
@@ -62,24 +70,20 @@ class NCFNetwork(nn.Module):
         widths = [self.shape.factors, self.shape.half]
         user, items = rows[:, :1], rows[:, 1:]
         (p, p_tower), (q, q_tower) = torch.split(user, widths, dim=2), torch.split(items, widths, dim=2)
-        logits: Tensor = self.bias
+        head, logits, output, layers = self.parts()
         if self.shape.factors:
-            logits = logits + (q * (p * self.head)).sum(dim=2)
+            logits = logits + (q * (p * head)).sum(dim=2)
         if self.shape.tower:
-            of_user, of_item = torch.split(self.first.weight, self.shape.half, dim=1)
-            hidden = functional.linear(p_tower, of_user, self.first.bias) + q_tower @ of_item.T
-            logits = logits + self.rest(functional.relu(hidden)) @ self.last
+            of_user, of_item = torch.split(layers[0], self.shape.half, dim=1)
+            hidden = functional.relu(functional.linear(p_tower, of_user, layers[1]) + q_tower @ of_item.T)
+            for weight, bias in zip(layers[2::2], layers[3::2], strict=True):
+                hidden = functional.relu(functional.linear(hidden, weight, bias))
+            logits = logits + hidden @ output
         return logits
 
     def loss(self, ids: Tensor, weights: Tensor | None) -> Tensor:
         """The mean logistic loss where of each row's items the first was taken, with its weight: one pass of our own kernel."""
-        shape = self.shape
-        return logistic_of_rows(self.look_up(ids), weights, shape.factors, shape.tower, self._but_the_table)
-
-    @cached_property
-    def _but_the_table(self) -> list[Tensor]:
-        """All other parameters, in the order of their names: head, bias, last layer, layers."""
-        return [parameter for name, parameter in self.named_parameters() if name != "table"]
+        return logistic_of_rows(self.look_up(ids), weights, self.shape.factors, self.shape.tower, self.dense)
 
     def start_from(self, product: "NCFNetwork", layers: "NCFNetwork") -> None:
         """Take over GMF and MLP that were learned alone; each last layer counts half."""
@@ -87,34 +91,34 @@ class NCFNetwork(nn.Module):
         with torch.no_grad():
             self.table[:, :factors] = product.table
             self.table[:, factors:] = layers.table
-            self.head.copy_(_PRETRAINED * product.head)
-            self.last.copy_(_PRETRAINED * layers.last)
-            self.bias.copy_(_PRETRAINED * (product.bias + layers.bias))
-        self.first.load_state_dict(layers.first.state_dict())
-        self.rest.load_state_dict(layers.rest.state_dict())
+            head, of_product, *_ = product.parts()
+            _, of_tower, output, others = layers.parts()
+            joined = [_PRETRAINED * part for part in (head, of_product + of_tower, output)]
+            self.dense.copy_(torch.cat([*joined, *(layer.reshape(-1) for layer in others)]))
 
     def state(self, known: NDArray[np.bool_]) -> NCFState:
         """The weights as arrays."""
-        table = self.table.detach().cpu().numpy()
-        users, items = np.split(table, [self.n_users])
+        users, items = np.split(_array(self.table), [self.n_users])
         factors = self.shape.factors
-        weights: tuple[NDArray[np.float32], ...] = ()
-        biases: tuple[NDArray[np.float32], ...] = ()
+        head, bias, output, layers = self.parts()
+        arrays = [_array(layer) for layer in layers]
         if self.shape.tower:
-            weights, biases = arrays_of(nn.ModuleList([self.first, self.rest]))
-            weights += (self.last.detach().cpu().numpy()[None, :].copy(),)
-            biases += (np.zeros(1, np.float32),)
+            arrays += [_array(output)[None, :], np.zeros(1, np.float32)]
         return NCFState(
             user_factors=users[:, :factors].copy(),
             item_factors=items[:, :factors].copy(),
-            head=self.head.detach().cpu().numpy().copy(),
+            head=_array(head),
             user_inputs=users[:, factors:].copy(),
             item_inputs=items[:, factors:].copy(),
-            weights=weights,
-            biases=biases,
-            bias=float(self.bias.item()),
+            weights=tuple(arrays[::2]),
+            biases=tuple(arrays[1::2]),
+            bias=float(bias.item()),
             known=known,
         )
+
+
+def _array(weights: Tensor) -> NDArray[np.float32]:
+    return weights.detach().cpu().numpy().copy()
 
 
 class TakenAndNot:
@@ -228,8 +232,7 @@ class _Fit:
             return [dense_adam(network, model.learning_rate, model.regularization)]
         touched = TouchedAdam(table, model.learning_rate)
         network.look_up = touched.look_up
-        others = [p for p in network.parameters() if p is not table]
-        return [touched, dense_adam(others, model.learning_rate)]
+        return [touched, dense_adam([network.dense], model.learning_rate)]
 
     def loss(self, network: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """Logistic loss, each positive with its weight."""
