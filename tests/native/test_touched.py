@@ -7,8 +7,8 @@ from tastemaker._native.touched import (
     Moments,
     move_rows,
     move_rows_numpy,
-    settle_rows,
-    settle_rows_numpy,
+    take_rows,
+    take_rows_numpy,
 )
 
 
@@ -27,8 +27,8 @@ def test_rows_move_as_those_of_the_twin(width):
     for step in range(1, 31):
         rows = rng.integers(0, 11, 4)
         gradients = rng.normal(size=(4, width)).astype(np.float32)
-        settle_rows(rows, ours, still, eps, step - 1, 0.01)
-        settle_rows_numpy(rows, twin, still, eps, step - 1, 0.01)
+        take_rows(rows, ours, still, eps, step - 1, 0.01)
+        take_rows_numpy(rows, twin, still, eps, step - 1, 0.01)
         move_rows(rows, gradients, ours, slots, step, 0.01, 1e-8)
         move_rows_numpy(rows, gradients, twin, slots, step, 0.01, 1e-8)
         for name in ("table", "mean", "square"):

@@ -11,8 +11,8 @@ __all__ = [
     "Moments",
     "move_rows",
     "move_rows_numpy",
-    "settle_rows",
-    "settle_rows_numpy",
+    "take_rows",
+    "take_rows_numpy",
 ]
 
 Float32 = NDArray[np.float32]
@@ -36,10 +36,10 @@ class Moments:
     betas: tuple[float, float]
 
 
-def settle_rows(
+def take_rows(
     rows: NDArray[np.int64], adam: Moments, still: Float32, eps: Float32, steps: int, rate: float
-) -> None:
-    """Make the moves that ``rows`` have missed up to step ``steps``.
+) -> Float32:
+    """float32[n, width]: ``rows`` as they are, once the moves that they have missed up to step ``steps`` are made.
 
     Args:
         rows: int64[n], each 0 ≤ row < len(table); one may be there more than once.
@@ -50,16 +50,18 @@ def settle_rows(
         rate: the learning rate.
     """
     first, second = adam.betas
-    kernels.settle_rows(
-        rows, adam.table, adam.mean, adam.square, adam.last, still, eps, steps, rate, first, second
+    taken = np.empty((len(rows), adam.table.shape[1]), np.float32)
+    kernels.take_rows(
+        rows, adam.table, adam.mean, adam.square, adam.last, still, eps, steps, rate, first, second, taken
     )
+    return taken
 
 
-def settle_rows_numpy(
+def take_rows_numpy(
     rows: NDArray[np.int64], adam: Moments, still: Float32, eps: Float32, steps: int, rate: float
-) -> None:
-    """What :func:`settle_rows` computes, up to rounding."""
-    rows = np.unique(rows)
+) -> Float32:
+    """What :func:`take_rows` computes, up to rounding."""
+    rows, place = np.unique(rows, return_inverse=True)
     first, second = adam.betas
     end = len(still) - 1
     idle = (steps - adam.last[rows])[:, None].astype(np.float64)
@@ -69,6 +71,7 @@ def settle_rows_numpy(
     adam.mean[rows] *= first**idle
     adam.square[rows] *= second**idle
     adam.last[rows] = steps
+    return adam.table[rows][place]
 
 
 def move_rows(
@@ -80,7 +83,7 @@ def move_rows(
     rate: float,
     eps: float,
 ) -> None:
-    """Step ``step`` of Adam for ``rows``, which must be settled.
+    """Step ``step`` of Adam for ``rows``, which :func:`take_rows` has given.
 
     Args:
         rows: int64[n]; of one that is there more than once, the gradients are added up in their order.

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tastemaker._native.touched import Moments, move_rows, settle_rows
+from tastemaker._native.touched import Moments, move_rows, take_rows
 
 __all__ = ["FTRL", "RowwiseAdaGrad", "TouchedAdam", "dense_adam"]
 
@@ -172,8 +173,8 @@ class TouchedAdam(torch.optim.Optimizer):
         """float32[shape of ids, width]: these rows as they are now, for one forward and backward pass."""
         if self._native:
             self._rows = ids.contiguous()
-            self._settle(self._rows.view(-1))
-            self._part = nn.functional.embedding(ids, self._table.detach()).requires_grad_()
+            taken = torch.from_numpy(self._take(self._rows.view(-1)))
+            self._part = taken.view(*ids.shape, -1).requires_grad_()
             return self._part
         self._rows, place = torch.unique(ids, return_inverse=True)
         self._settle(self._rows)
@@ -205,6 +206,11 @@ class TouchedAdam(torch.optim.Optimizer):
         rate = group["lr"] / (1 - first ** group["steps"])
         self._table[rows] = self._part.detach().addcdiv(mean, root, value=-rate)
 
+    def _take(self, rows: Tensor) -> NDArray[np.float32]:
+        """float32[rows, width]: these rows, settled."""
+        group, still, eps = self.param_groups[0], self._still.numpy(), self._eps.numpy()
+        return take_rows(rows.numpy(), self._moments(), still, eps, group["steps"], group["lr"])
+
     def _moments(self) -> Moments:
         """The table and its state as arrays of the same memory."""
         state = self.state[self._table]
@@ -223,11 +229,10 @@ class TouchedAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def _settle(self, rows: Tensor) -> None:
-        state, group = self.state[self._table], self.param_groups[0]
         if self._native:
-            still, eps = self._still.numpy(), self._eps.numpy()
-            settle_rows(rows.numpy(), self._moments(), still, eps, group["steps"], group["lr"])
+            self._take(rows)
             return
+        state, group = self.state[self._table], self.param_groups[0]
         first, second = group["betas"]
         last = state["last"][rows]
         idle = (group["steps"] - last).unsqueeze(1).to(torch.float32)
