@@ -11,7 +11,7 @@ import torch
 import tastemaker as tm
 from models.neural.click_data import IDS, MODELS, SPEC, drawn, shown
 from tastemaker.data import Dataset
-from tastemaker.errors import CannotAnswerError, DataError
+from tastemaker.errors import CannotAnswerError, DataError, FitError
 from tastemaker.models.neural.click_training import Drawn, split_rows
 from tastemaker.models.neural.ctr import ClickModel
 from tastemaker.models.neural.specs import Categorical, Cross, FeatureSpec, Id
@@ -179,6 +179,15 @@ def test_a_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     tm.DeepFM(epochs=2, **options).fit(data)
     resumed = tm.DeepFM(epochs=4, **options).fit(data)
     assert resumed.recommend([1, 2]).scores.tobytes() == through.recommend([1, 2]).scores.tobytes()
+
+
+@pytest.mark.parametrize("model", [tm.FactorizationMachine, tm.TwoTower])
+def test_a_checkpoint_of_other_features_is_refused(model: type[ClickModel], tmp_path: Path) -> None:
+    data, options = planted(500), {"factors": 4, "checkpoint": tmp_path / "state"}
+    model(epochs=1, **options).fit(data)
+    others = data.user_features.with_columns(taste=data.user_features["taste"].reverse())
+    with pytest.raises(FitError, match="is of another fit"):
+        model(epochs=2, **options).fit(replace(data, user_features=others))
 
 
 def test_similar_items_have_similar_features() -> None:

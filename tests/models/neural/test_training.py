@@ -1,95 +1,18 @@
-"""The training loop: what it minimizes, when it stops, what it keeps, and that a killed one goes on as if nothing had been."""
-
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
+"""The training loop: what it minimizes, when it stops, what it keeps, and how it is told of."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from models.neural.training_data import TRUTH, Line, X, bits, fit_deep, fit_line
 from tastemaker import _native
 from tastemaker.errors import FitError
 from tastemaker.models.neural.losses import squared
-from tastemaker.models.neural.networks import Dropout, tower
-from tastemaker.models.neural.optimizers import FTRL, RowwiseAdaGrad, dense_adam
+from tastemaker.models.neural.networks import Dropout
+from tastemaker.models.neural.optimizers import FTRL, dense_adam
 from tastemaker.models.neural.training import Plan, Resident, generator_for, pick_device, train
 from tastemaker.progress import SILENT, Progress, Task
-
-X = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32))
-TRUTH = torch.tensor([[1.0, -2.0, 0.5]])
-
-
-class Line(nn.Module):
-    """y = w·x, from zero."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1, 3))
-
-    def forward(self, x):
-        return x @ self.weight.T
-
-
-class Deep(nn.Module):
-    """With dropout, a table and three optimizers' worth of parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = generator_for(5, -1)
-        self.table = nn.utils.skip_init(nn.Embedding, 7, 4, sparse=True)
-        self.wide = nn.Parameter(torch.zeros(3))
-        self.tower = tower([7, 8, 1], generator, dropout=0.3)
-        with torch.no_grad():
-            self.table.weight.normal_(generator=generator)
-
-    def forward(self, x):
-        rows = (x[:, 0].abs() * 100).long() % 7
-        return self.tower(torch.cat([x, self.table(rows)], dim=1)) + (x @ self.wide).unsqueeze(1)
-
-
-def fit_line(module=None, epochs=30, lr=0.05, name="line", validate=None, progress=SILENT, **plan):
-    module = module or Line()
-    rows = Resident([X, X @ TRUTH.T], batch_size=16)
-    learned = train(
-        module,
-        lambda net, batch: squared(net(batch[0]), batch[1]),
-        rows,
-        [dense_adam(module, lr)],
-        Plan(epochs=epochs, seed=1, **plan),
-        progress,
-        name=name,
-        validate=validate,
-    )
-    return module, learned
-
-
-def fit_deep(epochs=6, **plan):
-    module = Deep()
-    optimizers = [
-        RowwiseAdaGrad(module.table.parameters(), lr=0.1),
-        FTRL([module.wide], alpha=0.5, l1=1e-3),
-        dense_adam(module.tower, 0.01),
-    ]
-    learned = train(
-        module,
-        lambda net, batch: squared(net(batch[0]), batch[1]),
-        Resident([X, X @ TRUTH.T], batch_size=16),
-        optimizers,
-        Plan(epochs=epochs, seed=2, **plan),
-        SILENT,
-        name="deep",
-    )
-    return module, learned
-
-
-def bits(module: nn.Module) -> dict[str, bytes]:
-    return {name: value.numpy().tobytes() for name, value in module.state_dict().items()}
 
 
 def test_every_row_comes_once_an_epoch_in_another_order():
@@ -241,103 +164,6 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
     assert dropped.mean().item() == pytest.approx(1, abs=0.02)
     assert layer.eval()(ones) is ones
-
-
-def test_going_on_from_a_checkpoint_is_as_if_it_had_run_through(tmp_path):
-    through, learned = fit_deep(epochs=6)
-    file = tmp_path / "folder" / "state"
-    fit_deep(epochs=3, checkpoint=file)
-    assert [f.name for f in file.parent.iterdir()] == ["state"]
-    resumed, again = fit_deep(epochs=6, checkpoint=file)
-    assert bits(resumed) == bits(through)
-    assert again.losses.tobytes() == learned.losses.tobytes()
-    finished, _ = fit_deep(epochs=6, checkpoint=file)
-    assert bits(finished) == bits(through), "a fit that was done stays as it was"
-
-
-def test_the_best_weights_survive_a_checkpoint(tmp_path):
-    marks = [0.1, 0.7, 0.5, 0.2]
-    through, _ = fit_line(epochs=4, validate=iter(marks).__next__)
-    file = tmp_path / "state"
-    fit_line(epochs=3, validate=iter(marks[:3]).__next__, checkpoint=file)
-    resumed, learned = fit_line(epochs=4, validate=iter(marks[3:]).__next__, checkpoint=file)
-    assert bits(resumed) == bits(through)
-    assert learned.best_epoch == 2
-    assert learned.metrics.tolist() == marks
-
-
-def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
-    file = tmp_path / "state"
-    fit_line(epochs=1, checkpoint=file)
-    with pytest.raises(FitError, match=r"is of another fit: its optimizers is .*; delete it to start anew"):
-        fit_line(epochs=1, checkpoint=file, lr=0.2)
-    with pytest.raises(FitError, match="its identity is '', here it is 'other data'"):
-        fit_line(epochs=1, checkpoint=file, identity="other data")
-    with pytest.raises(FitError, match="its model is 'line', here it is 'curve'"):
-        fit_line(epochs=1, checkpoint=file, name="curve")
-
-
-def test_a_damaged_checkpoint_is_refused(tmp_path):
-    file = tmp_path / "state"
-    fit_line(epochs=1, checkpoint=file)
-    content = file.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"x" * 100):
-        file.write_bytes(damaged)
-        with pytest.raises(FitError, match=r"is damaged: .*; delete it to start anew"):
-            fit_line(epochs=1, checkpoint=file)
-
-
-KILLED = """
-    import sys, time
-    from pathlib import Path
-    import numpy as np
-    from tastemaker import Dataset, NeuMF
-    from tastemaker.progress import Progress, Task, use
-
-    class Slow(Progress, Task):
-        def start(self, task, total, unit=""):
-            return self
-        def advance(self, steps=1, **figures):
-            print("epoch", flush=True)
-            time.sleep(float(sys.argv[2]))
-
-    rng = np.random.default_rng(0)
-    data = Dataset.from_interactions({"user": rng.integers(0, 60, 1500), "item": rng.integers(0, 40, 1500)})
-    model = NeuMF(
-        factors=4, tower=(8, 8), epochs=3, pretraining=5, decay=True,
-        validation_fraction=0.1, checkpoint=sys.argv[1], device="cpu"
-    )
-    with use(Slow()):
-        model.fit(data)
-    model.save(sys.argv[3])
-"""
-
-
-def test_kill_9_and_go_on_gives_the_same_bits(tmp_path):
-    script = textwrap.dedent(KILLED)
-
-    def start(checkpoint: Path, pause: float, saved: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", script, str(checkpoint), str(pause), str(tmp_path / saved)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
-
-    through = start(tmp_path / "a", 0, "through")
-    through.communicate(timeout=120)
-    assert through.returncode == 0
-    for epochs in (1, 6, 7):  # while GMF is learned, then MLP, then both
-        process = start(tmp_path / "b", 0.3, "resumed")
-        assert process.stdout is not None
-        for _ in range(epochs):
-            assert process.stdout.readline() == "epoch\n"
-        time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "resumed").exists()
-    last = start(tmp_path / "b", 0, "resumed")
-    last.communicate(timeout=120)
-    assert last.returncode == 0
-    states = [next((tmp_path / saved).rglob("state.safetensors")) for saved in ("through", "resumed")]
-    assert states[0].read_bytes() == states[1].read_bytes()
 
 
 def test_devices():

@@ -203,7 +203,7 @@ def learn(model: "ClickModel", data: Dataset, features: FittedFeatures, progress
     ).to(device)
     optimizers = model._optimizers(network)
     validate = examples.judge(network)
-    plan = plan_of(model, data)
+    plan = plan_of(model, data, sides)
     train(
         network, click_loss, examples.batches, optimizers, plan, progress, name=model.name, validate=validate
     )
@@ -273,13 +273,20 @@ def sides_of(data: Dataset, features: FittedFeatures) -> tuple[Encoded, Encoded,
     )
 
 
-def plan_of(model: "ClickModel | TwoTower", data: Dataset) -> Plan:
-    """How ``model`` is trained on these data."""
+def plan_of(model: "ClickModel | TwoTower", data: Dataset, sides: tuple[Encoded, ...]) -> Plan:
+    """How ``model`` is trained on these data, of which ``sides`` are the features."""
+    checkpoint = None if model.checkpoint is None else Path(model.checkpoint)
     return Plan(
         epochs=model.epochs,
         seed=model.seed,
         device=model.device,
         patience=getattr(model, "patience", None),
-        checkpoint=None if model.checkpoint is None else Path(model.checkpoint),
-        identity=f"{data.fingerprint} {json.dumps(model.saved_parameters() | {'epochs': None})}",
+        checkpoint=checkpoint,
+        identity="" if checkpoint is None else _identity(model, data, sides),
     )
+
+
+def _identity(model: "ClickModel | TwoTower", data: Dataset, sides: tuple[Encoded, ...]) -> str:
+    """What a checkpoint must agree with: interactions, features and hyper-parameters."""
+    features = " ".join(side.fingerprint for side in sides)
+    return f"{data.fingerprint} {features} {json.dumps(model.saved_parameters() | {'epochs': None})}"

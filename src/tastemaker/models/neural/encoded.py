@@ -1,5 +1,6 @@
 """Features as numbers: rows of one embedding table, bags of such rows, and plain numbers."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,6 +85,16 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all numbers: equal features, equal fingerprint."""
+        bags = [array for bag in self.bags for array in (bag.indptr, bag.ids)]
+        digest = hashlib.sha256(repr([bag.pooling for bag in self.bags]).encode())
+        for array in (self.ids, self.dense, *bags):
+            digest.update(repr(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def take(self, rows: NDArray[np.integer]) -> "Encoded":
         """These rows, in this order (repeats allowed)."""

@@ -146,7 +146,7 @@ def learn(model: "TwoTower", data: Dataset, features: FittedFeatures, progress: 
         dense_adam(layers, model.learning_rate),
     ]
     batches = Resident(_columns(data, device), model.batch_size)
-    train(towers, loss, batches, optimizers, plan_of(model, data), progress, name=model.name)
+    train(towers, loss, batches, optimizers, plan_of(model, data, sides), progress, name=model.name)
     query, item = arrays_of(towers.query_tower), arrays_of(towers.item_tower)
     return TwoTowerState(
         **features.to_state(),
