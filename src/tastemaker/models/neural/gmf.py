@@ -18,21 +18,10 @@ class GMF(NCF):
     """Generalized matrix factorization (He et al., WWW 2017): s(u, i) = h·(p_u ⊙ q_i) + b.
 
     With h = 1 it is matrix factorization with logistic loss; a weight for each factor is learned with the rest. See
-    :mod:`tastemaker.models.neural.ncf` for how it is learned and whom it answers.
+    :class:`tastemaker.models.neural.ncf.NCF` for the other hyper-parameters, how it is learned and whom it answers.
 
     Args:
         factors: length of the vectors.
-        epochs: passes over the interactions.
-        learning_rate: of Adam.
-        decay: whether it falls in equal steps from epoch to epoch, to 1 / epochs of it in the last.
-        batch_size: examples in a step, positives and negatives together.
-        regularization: L2 on all weights at every step.
-        negatives: items drawn for each interaction, in every epoch anew.
-        validation_fraction: the share of interactions that are held out to tell the best epoch; 0 keeps the last.
-        patience: stop after so many epochs that were not better.
-        seed: of the first weights, the order and the negatives.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        checkpoint: a file for the state after each epoch, from which a fit that was killed goes on.
 
     >>> from tastemaker import Dataset
     >>> bought = {"user": [1, 1, 2, 2, 3, 4, 4], "item": ["bread", "butter", "bread", "butter", "bread", "nails", "hammer"]}

@@ -120,6 +120,20 @@ class NCF(Recommender[NCFState]):
     counts twice in the loss, and only the ratio of weights matters. Fitting needs torch, answering does not.
 
     On a CPU the same seed gives the same bits, and so does a fit that goes on from its ``checkpoint`` after a kill.
+
+    Args:
+        epochs: passes over the interactions.
+        learning_rate: of Adam.
+        decay: whether it falls in equal steps from epoch to epoch, to 1 / epochs of it in the last.
+        batch_size: examples in a step, positives and negatives together.
+        regularization: L2 on all weights at every step.
+        negatives: items drawn for each interaction, in every epoch anew.
+        validation_fraction: the share of interactions that are held out to tell the best epoch; 0 keeps the last.
+        patience: stop after so many epochs that were not better.
+        seed: of the first weights, the order and the negatives.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        checkpoint: a file for the state after each epoch, from which a fit that was killed goes on; NeuMF's pre-training
+            has files of its own beside it.
     """
 
     score_kind: ClassVar[str] = "score"

@@ -15,24 +15,13 @@ class NeuMF(NCF):
 
     s(u, i) = [h | g]·[p_u ⊙ q_i | φ_L(… φ_1([p'_u | q'_i]))] + b. With ``pretraining`` GMF and MLP are first learned alone, and
     their tables, layers and halved last layers (α = 0.5) are what NeuMF starts from; as in the paper it then goes on by plain
-    SGD, since Adam would soon overfit. See :mod:`tastemaker.models.neural.ncf` for how it is learned and whom it answers.
+    SGD, since Adam would soon overfit. See :class:`tastemaker.models.neural.ncf.NCF` for the other hyper-parameters, how it is
+    learned and whom it answers.
 
     Args:
         factors: length of the product's vectors.
         tower: numbers that go into the tower, half of them a user's and half an item's, and the outputs of the layers after.
         pretraining: epochs in which GMF and MLP are each learned alone first; 0 starts from random numbers.
-        epochs: passes over the interactions.
-        learning_rate: of Adam.
-        decay: whether it falls in equal steps from epoch to epoch, to 1 / epochs of it in the last.
-        batch_size: examples in a step, positives and negatives together.
-        regularization: L2 on all weights at every step.
-        negatives: items drawn for each interaction, in every epoch anew.
-        validation_fraction: the share of interactions that are held out to tell the best epoch; 0 keeps the last.
-        patience: stop after so many epochs that were not better.
-        seed: of the first weights, the order and the negatives.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        checkpoint: a file for the state after each epoch, from which a fit that was killed goes on; pre-training has files of its
-            own beside it.
 
     >>> from tastemaker import Dataset
     >>> bought = {"user": [1, 1, 2, 2, 3, 4, 4], "item": ["bread", "butter", "bread", "butter", "bread", "nails", "hammer"]}
