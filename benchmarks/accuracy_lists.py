@@ -9,7 +9,7 @@ import numpy as np
 
 import tastemaker as tm
 from blending import tune_weights
-from ratings import machine
+from ratings import machine, threads
 from side_by_side import Section
 from tastemaker import _native, datasets
 from tastemaker.data.splits import Split, holdout, leave_last_out
@@ -161,7 +161,7 @@ def rounded(value: Any) -> str:
 def circumstances(split: Split) -> str:
     """The data, and where the models ran; one paragraph."""
     data = "; ".join(line.strip() for line in split.report().splitlines())
-    return f"{data}; {_native.threads()} threads, our kernels {_native.isa()}; {machine()}; {date.today():%d %B %Y}."
+    return f"{data}; {threads()}, our kernels {_native.isa()}; {machine()}; {date.today():%d %B %Y}."
 
 
 def run(task: Task, names: list[str], search: bool) -> Section:

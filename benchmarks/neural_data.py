@@ -20,7 +20,7 @@ from tastemaker.data.splits import leave_last_out
 
 CANDIDATES = 99  # random items that a held-out one is ranked among
 CLICK, NO_CLICK = 4, 2  # ratings from here up, and down to here
-USER_FEATURES = ("gender", "age", "occupation", "zip_code")
+USER_FEATURES = ("gender", "age", "occupation")
 PARTS = 10  # the last two are for validation and test
 
 

@@ -91,6 +91,12 @@ def machine() -> str:
     return f"{model}, {cores} cores, Python {platform.python_version()}, NumPy {np.__version__}"
 
 
+def threads() -> str:
+    """How many threads our kernels use, in words."""
+    count = _native.threads()
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
 def measure(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[dict[str, Figures], dict[str, str]]:
     """All models in turn, REPEATS times, so that whatever else the machine does meets all of them."""
     figures = {PEER: Figures(PEER_SETTINGS)}
@@ -120,7 +126,7 @@ def compare_svd() -> bool:
     figures, versions = measure(rows[fold != 0], rows[fold == 0])
     peer = figures[PEER]
     print(
-        f"MatrixFactorization ({_native.threads()} threads, {_native.isa()}) and Surprise {versions['scikit-surprise']} "
+        f"MatrixFactorization ({threads()}, {_native.isa()}) and Surprise {versions['scikit-surprise']} "
         f"(NumPy {versions['numpy']}): one fold of ml-1m, median of {REPEATS} runs"
     )
     print(f"{'model':14} {'RMSE':>7} {'fit, s':>8} {'min':>8} {'max':>8} {'faster':>7}  settings")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import tastemaker as tm
 from page import write
-from ratings import machine
+from ratings import machine, threads
 from side_by_side import HERE, Section
 from tastemaker import _native
 from tastemaker.datasets import load
@@ -212,7 +212,7 @@ def main() -> bool:
     models = args.models or list(MODELS)
     section = Section("Updates")
     section.say(
-        f"{NEW:.0%} new interactions; {_native.threads()} threads, our kernels {_native.isa()}; tastemaker {tm.__version__}; "
+        f"{NEW:.0%} new interactions; {threads()}, our kernels {_native.isa()}; tastemaker {tm.__version__}; "
         f"{machine()}; {date.today():%d %B %Y}."
     )
     section.say(
