@@ -43,6 +43,8 @@ def main() -> bool:
     args = parser.parse_args()
     if unknown := set(args.tasks) - set(TASKS):
         parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(TASKS)}")
+    if args.models and args.write:
+        parser.error("--write puts whole tables into the page, so it goes without --models")
     done = [TASKS[name](args.models, args.tune) for name in args.tasks or TASKS]
     for section in done:
         print(section.markdown(), flush=True)

@@ -21,9 +21,11 @@ from neural_data import clicks_dataset, clicks_ml_1m
 from ratings import machine
 from side_by_side import Bench, Job, Section
 from tastemaker.evaluation.search_spaces import Range, Space, with_settings
+from tastemaker.metrics.calibration import calibration_curve, calibration_error, calibration_plot
 from tastemaker.metrics.classification import auc_global, log_loss
 from tastemaker.metrics.measurement import Measurement
 from tastemaker.metrics.predictions import Predictions
+from tastemaker.metrics.roc import roc_curve, roc_plot
 from tastemaker.metrics.statistics import confidence_interval, paired_difference
 from tastemaker.models.base import Recommender
 from yardstick import area
@@ -49,13 +51,15 @@ WIDE_AND_DEEP: Space = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model (None: DeepCTR-Torch's), where its settings are looked for, what --tune has found, its AUC on validation rows."""
+    """A model (None: DeepCTR-Torch's), where its settings are looked for, what --tune has found, its AUC on validation rows then,
+    and the number of trials."""
 
     label: str
     model: Recommender[Any] | None
     space: Space
     found: Mapping[str, Any] = field(default_factory=dict)
     validation: float | None = None
+    trials: int = TRIALS
 
 
 EMBEDDED: dict[str, Any] = {"factors": FACTORS, "batch_size": BATCH}
@@ -183,6 +187,7 @@ class Tested:
     """The seed with the median AUC of a model: its AUC and log loss on the test rows."""
 
     entry: Entry
+    pairs: Predictions
     auc: Measurement
     loss: Measurement
 
@@ -191,7 +196,7 @@ class Tested:
         users, labels = rows.parts[2].user, rows.labels(2)
         pairs = [Predictions.of(users, labels, on_test(entry, rows, s), relevant_from=0.5) for s in SEEDS]
         median = sorted(pairs, key=lambda p: auc_global(p).value)[len(SEEDS) // 2]
-        return cls(entry, auc_global(median), log_loss(median))
+        return cls(entry, median, auc_global(median), log_loss(median))
 
     def cells(self) -> list[str]:
         entry, interval = self.entry, confidence_interval(self.auc)
@@ -200,35 +205,63 @@ class Tested:
             f"{self.auc.value:.4f}",
             f"{interval.low:.4f} to {interval.high:.4f}",
             f"{self.loss.value:.4f}",
+            f"{calibration_error(self.pairs).value:.4f}",
             "" if entry.validation is None else f"{entry.validation:.4f}",
+            "" if entry.validation is None else str(entry.trials),
             in_words(entry.found) or "defaults",
         ]
 
 
 def run(names: list[str], again: bool) -> Section:
     """Choose settings, test, and compare."""
-    section = Section("Accuracy on MovieLens-1M as click-through")
     with tempfile.TemporaryDirectory() as folder:
         rows = Rows.of(Bench(Path(folder), 1, threads=1))
         tested = {}
         for entry in ENTRIES:
             if not names or entry.label in names:
-                if again:
-                    trials = Trials(entry, rows)
-                    found, value = search(entry.label, entry.space, trials, TRIALS)
-                    found = {**found, "epochs": trials.epochs[value]}
-                    entry = replace(entry, found=found, validation=value)
-                tested[entry.label] = Tested.of(entry, rows)
+                chosen = tuned(entry, rows) if again else entry
+                tested[entry.label] = Tested.of(chosen, rows)
                 print(" | ".join(tested[entry.label].cells()), flush=True)
-        section.say(circumstances(rows))
+        return compared(tested, rows)
+
+
+def tuned(entry: Entry, rows: Rows) -> Entry:
+    """With the settings that a new search has found."""
+    trials = Trials(entry, rows)
+    found, value = search(entry.label, entry.space, trials, TRIALS)
+    return replace(entry, found={**found, "epochs": trials.epochs[value]}, validation=value, trials=TRIALS)
+
+
+def compared(tested: Mapping[str, Tested], rows: Rows) -> Section:
+    """Everything in a table, the differences that were asked for, and the curves."""
+    section = Section("Accuracy on MovieLens-1M as click-through")
+    section.say(circumstances(rows))
     section.table(
-        ["", "AUC", "95 % interval", "log loss", "validation AUC", "settings"],
+        [
+            "",
+            "AUC",
+            "95 % interval",
+            "log loss",
+            "calibration error",
+            "validation AUC",
+            "trials",
+            "settings",
+        ],
         (one.cells() for one in tested.values()),
     )
     for better, worse, least in GOALS:
         if better in tested and worse in tested:
             judge(section, tested[better], tested[worse], least)
+    section.lines.append("")
+    section.picture("clicks.png", curves(tested), "ROC and calibration curves on the test rows")
     return section
+
+
+def curves(tested: Mapping[str, Tested]) -> Any:
+    """ROC and calibration side by side."""
+    roc = roc_plot({label: roc_curve(one.pairs) for label, one in tested.items()})
+    calibration = calibration_plot({label: calibration_curve(one.pairs) for label, one in tested.items()})
+    return (roc | calibration).resolve_scale(color="independent")
 
 
 def judge(section: Section, better: Tested, worse: Tested, least: float | None) -> None:
@@ -247,7 +280,7 @@ def circumstances(rows: Rows) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in rows.bench.versions.items())
     return (
         f"{sizes} rows to learn from, to choose by, to test on; embeddings of {FACTORS}, layers {LAYERS}, batches of {BATCH}. "
-        f"Settings by the best AUC on validation rows in {TRIALS} trials each, epochs until it had not risen for {PATIENCE}; "
+        f"Settings by the best AUC on validation rows in so many trials, epochs until it had not risen for {PATIENCE}; "
         f"then {len(SEEDS)} seeds on the test rows, of "
         f"which the median is shown. Intervals over users. {versions}; {machine()}; {date.today():%d %B %Y}."
     )

@@ -34,3 +34,6 @@ def write(sections: list[Section]) -> None:
     page = {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in parts}
     page |= {section.title: section.markdown() for section in sections}
     PAGE.write_text("\n".join([INTRODUCTION, *page.values()]))
+    for section in sections:
+        for file, chart in section.pictures.items():
+            chart.save(str(PAGE.parent / file))

@@ -120,11 +120,12 @@ class Bench:
 
 @dataclass
 class Section:
-    """A part of the page: tables, remarks, and whether the targets are met."""
+    """A part of the page: tables, remarks, pictures, and whether the targets are met."""
 
     title: str
     lines: list[str] = field(default_factory=list)
     met: bool = True
+    pictures: dict[str, Any] = field(default_factory=dict)  # charts, by the name of the file beside the page
 
     def say(self, text: str) -> None:
         self.lines += [text, ""]
@@ -140,6 +141,11 @@ class Section:
 
         rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
         self.lines += [line(cells[0]), line(rule), *map(line, cells[1:]), ""]
+
+    def picture(self, file: str, chart: Any, what: str) -> None:
+        """Show a chart of Altair, which is drawn when the page is written."""
+        self.pictures[file] = chart
+        self.say(f"![{what}]({file})")
 
     def target(self, what: str, figure: float, least: float, as_good: bool = True, quality: str = "") -> None:
         """Judge a ratio: at least ``least``, with an outcome as good as the peer's."""

@@ -12,6 +12,7 @@ import tastemaker as tm
 from models.neural.click_data import IDS, MODELS, SPEC, drawn, shown
 from tastemaker.data import Dataset
 from tastemaker.errors import CannotAnswerError, DataError, FitError
+from tastemaker.models.neural import wide_and_deep
 from tastemaker.models.neural.click_training import Drawn, split_rows
 from tastemaker.models.neural.ctr import ClickModel
 from tastemaker.models.neural.specs import Categorical, Cross, FeatureSpec, Id
@@ -188,6 +189,26 @@ def test_a_checkpoint_of_other_features_is_refused(model: type[ClickModel], tmp_
     others = data.user_features.with_columns(taste=data.user_features["taste"].reverse())
     with pytest.raises(FitError, match="is of another fit"):
         model(epochs=2, **options).fit(replace(data, user_features=others))
+
+
+def test_l2_is_on_all_embeddings_in_every_step() -> None:
+    """On that of a missing user too, which nothing teaches: without L2 it stays where it began."""
+    options = {"factors": 4, "hidden": (8,), "epochs": 5, "batch_size": 64, "part": "deep", "device": "cpu"}
+    free, held = (tm.WideAndDeep(regularization=l2, **options).fit(planted()) for l2 in (0.0, 1e-3))
+    assert np.abs(free._fitted.state.factors[0]).min() > 1e-4
+    np.testing.assert_allclose(held._fitted.state.factors[0], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("large", "l2", "name"), [(100, 0, "Rowwise"), (100, 1e-4, "Ada"), (1 << 24, 0, "Ada")]
+)
+def test_of_large_embeddings_without_l2_only_those_looked_up_are_moved(
+    monkeypatch: pytest.MonkeyPatch, large: int, l2: float, name: str
+) -> None:
+    monkeypatch.setattr(wide_and_deep, "_LARGE", large)
+    network, model = drawn(tm.WideAndDeep(factors=3, hidden=(5,), regularization=l2), shown())
+    (moved,) = (o for o in model._optimizers(network) if network.factors is o.param_groups[0]["params"][0])
+    assert type(moved).__name__.startswith(name)
 
 
 def test_similar_items_have_similar_features() -> None:

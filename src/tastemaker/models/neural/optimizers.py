@@ -29,27 +29,19 @@ class RowwiseAdaGrad(torch.optim.Optimizer):
     """AdaGrad with one sum of squares a row, for large tables: only rows with a gradient are read and written.
 
     For the gradient g of a row w: s ← s + mean(g²); w ← w − lr·g / (√s + eps). A sparse gradient (``sparse=True`` of the
-    embedding) names the rows; of a dense one, the rows of zeros stay as they are unless they decay.
+    embedding) names the rows; of a dense one, the rows of zeros stay as they are. There is no weight decay: L2 is on all rows.
 
     Args:
         parameters: tables, rows first; a vector counts as rows of one number.
         lr: the learning rate.
         initial: what each sum of squares starts from.
         eps: keeps the division finite.
-        weight_decay: λ; adds λ·w to the gradients of the rows that have one.
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Tensor],
-        lr: float,
-        *,
-        initial: float = 0.0,
-        eps: float = 1e-10,
-        weight_decay: float = 0.0,
+        self, parameters: Iterable[Tensor], lr: float, *, initial: float = 0.0, eps: float = 1e-10
     ) -> None:
-        settings = {"lr": lr, "initial": initial, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(list(parameters), settings)
+        super().__init__(list(parameters), {"lr": lr, "initial": initial, "eps": eps})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -66,8 +58,6 @@ class RowwiseAdaGrad(torch.optim.Optimizer):
         if not state:
             state["sum"] = table.new_full((len(table),), group["initial"])
         rows, gradient = _touched(table)
-        if group["weight_decay"]:
-            gradient = gradient.add(table[rows], alpha=group["weight_decay"])
         flat = gradient.reshape(len(gradient), -1)
         total = state["sum"][rows] + flat.square().mean(dim=1)
         state["sum"][rows] = total
