@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import tastemaker as tm
 from accuracy_search import in_words, search
-from neural_data import clicks_dataset, clicks_ml_1m
+from neural_data import USER_FEATURES, clicks_dataset, clicks_ml_1m
 from ratings import machine
 from side_by_side import Bench, Job, Section
 from tastemaker.evaluation.search_spaces import Range, Space, with_settings
@@ -28,6 +28,7 @@ from tastemaker.metrics.predictions import Predictions
 from tastemaker.metrics.roc import roc_curve, roc_plot
 from tastemaker.metrics.statistics import confidence_interval, paired_difference
 from tastemaker.models.base import Recommender
+from tastemaker.models.neural.specs import Bag, Categorical, Cross, FeatureSpec, Id
 from yardstick import area
 
 SEEDS = (0, 1, 2)
@@ -42,17 +43,31 @@ FACTORED: Space = {"learning_rate": Range(3e-4, 1e-2, log=True), "regularization
 DEEP: Space = {**FACTORED, "dropout": Range(0.0, 0.5)}
 WIDE_AND_DEEP: Space = {
     **DEEP,
-    "learning_rate": Range(5e-3, 5e-2, log=True),  # of AdaGrad
-    "regularization": Range(1e-6, 1e-3, log=True),  # of the rows that a step touches alone
-    "wide_learning_rate": Range(1e-2, 0.2, log=True),
-    "l1": Range(0.1, 100.0, log=True),
+    "learning_rate": Range(5e-3, 5e-2, log=True),  # of AdaGrad, as the next
+    "embedding_learning_rate": Range(2e-2, 0.2, log=True),
+    "regularization": Range(1e-5, 1e-3, log=True),
+    "l1": Range(0.3, 30.0, log=True),
 }
+BY_HAND = {
+    "learning_rate": 0.02,
+    "embedding_learning_rate": 0.05,
+    "regularization": 1e-4,
+    "dropout": 0.0,
+    "l1": 5.0,
+}
+
+PEOPLE = tuple(f"user_{n}" for n in range(len(USER_FEATURES)))
+CROSSED = FeatureSpec(  # what the tables suggest, and the crosses of the wide part
+    user=(Id("user"), *map(Categorical, PEOPLE)),
+    item=(Id("item"), Categorical("year"), Bag("genres")),
+    crosses=(*(Cross(f"user.{name}", "item.id") for name in PEOPLE), Cross("user.id", "item.genres")),
+)
 
 
 @dataclass(frozen=True)
 class Entry:
     """A model (None: DeepCTR-Torch's), where its settings are looked for, what --tune has found, its AUC on validation rows then,
-    and the number of trials."""
+    in how many trials, and the settings of the first, if not drawn."""
 
     label: str
     model: Recommender[Any] | None
@@ -60,6 +75,7 @@ class Entry:
     found: Mapping[str, Any] = field(default_factory=dict)
     validation: float | None = None
     trials: int = TRIALS
+    first: Mapping[str, Any] | None = None
 
 
 EMBEDDED: dict[str, Any] = {"factors": FACTORS, "batch_size": BATCH}
@@ -79,13 +95,14 @@ ENTRIES = (
         {"learning_rate": 0.006431, "regularization": 3.516e-06, "epochs": 9},
         0.8974,
     ),
-    Entry("WideAndDeep", tm.WideAndDeep(**NETWORK), WIDE_AND_DEEP),
+    Entry("WideAndDeep", tm.WideAndDeep(**NETWORK, features=CROSSED), WIDE_AND_DEEP, first=BY_HAND),
     Entry(
         "DeepFM",
         tm.DeepFM(**NETWORK),
         DEEP,
         {"learning_rate": 0.002199, "regularization": 5.039e-05, "dropout": 0.03552, "epochs": 7},
         0.8985,
+        trials=5,
     ),
     Entry(DEEPCTR, None, DEEP),
 )
@@ -228,7 +245,7 @@ def run(names: list[str], again: bool) -> Section:
 def tuned(entry: Entry, rows: Rows) -> Entry:
     """With the settings that a new search has found."""
     trials = Trials(entry, rows)
-    found, value = search(entry.label, entry.space, trials, TRIALS)
+    found, value = search(entry.label, entry.space, trials, TRIALS, entry.first)
     return replace(entry, found={**found, "epochs": trials.epochs[value]}, validation=value, trials=TRIALS)
 
 
