@@ -1,6 +1,5 @@
 """Evaluations worked by hand; what is fitted on what; users and pairs that the model cannot answer."""
 
-import json
 import tracemalloc
 from math import log2, sqrt
 
@@ -12,7 +11,7 @@ import tastemaker as tm
 from evaluation.known import SCORES, Known, tiny
 from tastemaker.data import Dataset
 from tastemaker.data.splits import Split, k_fold, leave_last_out, predefined
-from tastemaker.errors import DataError, TastemakerError
+from tastemaker.errors import DataError
 from tastemaker.evaluation import evaluate, make_splits
 
 
@@ -205,14 +204,6 @@ def test_sampled_candidates_are_the_relevant_and_so_many_unseen() -> None:
     assert again["mrr@5"] == report["mrr@5"]
 
 
-def test_sampled_is_said_in_every_print() -> None:
-    report = evaluate(Known(scores=SCORES), tiny(), metrics="ndcg@2", sampled=1)
-    assert "SAMPLED" in str(report)
-    assert json.loads(report.to_json())["sampled"] is True
-    assert report.to_polars()["sampled"].all()
-    assert "SAMPLED" not in str(evaluate(Known(scores=SCORES), tiny(), metrics="ndcg@2"))
-
-
 def test_published_negatives_are_the_only_rivals() -> None:
     split = tiny(explicit=False)
     rivals = (
@@ -278,34 +269,6 @@ def test_lists_against_a_loop_over_users() -> None:
             ndcg.append(sum(hits) / sum(1 / log2(rank + 2) for rank in range(min(4, len(liked)))))
     assert report["recall@4"] == pytest.approx(np.mean(recall))
     assert report["ndcg@4"] == pytest.approx(np.mean(ndcg))
-
-
-def test_report_as_table_json_and_text() -> None:
-    report = evaluate(Known(scores=SCORES, kind="score"), tiny(), metrics="rmse,ndcg@2,coverage@2")
-    table = report.to_polars()
-    assert table["metric"].to_list() == ["rmse", "ndcg@2", "coverage@2"]
-    assert table["value"].to_list()[0] is None
-    assert table["users"].to_list() == [0, 2, 0]
-    content = json.loads(report.to_json())
-    assert content["metrics"][0]["value"] is None
-    assert content["metrics"][1]["value"] == pytest.approx(report["ndcg@2"])
-    assert max(map(len, str(report).splitlines())) <= 100
-    assert "divided by that sum" in str(report)  # the definition of NDCG
-    with pytest.raises(KeyError, match="there are rmse, ndcg@2, coverage@2"):
-        report["map@2"]
-
-
-def test_roc_plot_needs_an_area() -> None:
-    with pytest.raises(TastemakerError, match="auc_global"):
-        evaluate(Known(scores=SCORES), tiny(), metrics="ndcg@2").roc_plot()
-
-
-def test_roc_plot_is_written(tmp_path: object) -> None:
-    report = evaluate(Known(scores=SCORES), tiny(), metrics="auc_global")
-    path = f"{tmp_path}/roc.html"
-    report.roc_plot(path)
-    with open(path) as page:
-        assert "Known" in page.read()
 
 
 @pytest.mark.parametrize(
