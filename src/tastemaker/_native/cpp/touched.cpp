@@ -26,7 +26,8 @@ void fetch(int64_t row, const Array2<float>& table, const Array2<float>& means, 
 
 // Make the moves that rows have missed since they were last looked up, and copy them.
 void take_rows(Rows rows, Array2<float> table, Array2<float> means, Array2<float> squares, Array1<int64_t> last,
-                 Array1<const float> still, Array1<const float> eps, int64_t steps, double rate, double first, double second, Array2<float> taken) {
+               Array1<const float> still, Array1<const float> eps, int64_t steps, double rate, double first, double second,
+               Array2<float> taken) {
   const int64_t width = table.shape(1), end = int64_t(still.size()) - 1;
   const double log_first = std::log(first), log_second = std::log(second), log_ratio = log_first - log_second / 2;
   const auto settle = [&](int64_t row) {
