@@ -278,6 +278,8 @@ def compared(tested: Mapping[str, Tested], rows: Rows) -> Section:
     for better, worse, least in GOALS:
         if better in tested and worse in tested:
             judge(section, tested[better], tested[worse], least)
+        else:
+            section.lines.append(f"- AUC of {better} less that of {worse}: not measured.")
     section.lines.append("")
     section.picture("clicks.png", curves(tested), "ROC and calibration curves on the test rows")
     return section
