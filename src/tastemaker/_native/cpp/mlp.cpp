@@ -44,14 +44,34 @@ void add_to_panel(const float* from, float add, bool relu, float* to) {
   }
 }
 
-void apply(const Layer& layer, const float* from, float* to) {
+// R outputs of a layer for one panel, from the registers where they were summed.
+template <int R>
+void layer_tile(const float* weights, const float* from, const float* bias, bool relu, int64_t inputs, float* to) {
   alignas(64) static constexpr float zeros[kPanel] = {};
+  Tile<R> tile(weights, from, zeros, inputs);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) {
+      const Vector sum = tile.sum[r][v] + bias[r];
+      store(to + r * kPanel + v * kLanes, relu ? (sum > 0.0f ? sum : Vector{}) : sum);
+    }
+}
+
+template <int... R>
+struct LayerTiles {
+  static constexpr decltype(&layer_tile<1>) of[] = {&layer_tile<R + 1>...};  // [rows - 1]
+};
+template <int... R>
+LayerTiles<R...> layer_tiles_for(std::integer_sequence<int, R...>);
+
+void apply(const Layer& layer, const float* from, float* to) {
+  using Tiles = decltype(layer_tiles_for(std::make_integer_sequence<int, kRows>{}));
   for (int64_t o = 0; o < layer.outputs; o += kRows) {
     const int64_t rows = std::min<int64_t>(kRows, layer.outputs - o);
-    TileOf::score[rows - 1](layer.weights.data() + o * layer.inputs, from, zeros, layer.inputs, to + o * kPanel, kPanel);
+    const float* weights = layer.weights.data() + o * layer.inputs;
+    Tiles::of[rows - 1](weights, from, layer.bias + o, layer.relu, layer.inputs, to + o * kPanel);
   }
-  for (int64_t o = 0; o < layer.outputs; ++o)
-    add_to_panel(to + o * kPanel, layer.bias[o], layer.relu, to + o * kPanel);
 }
 
 // out[q, i] += the network's output for query q and item i. sizes: the width of the hidden layer that queries and items add up to,
