@@ -1,11 +1,13 @@
 """Events count once, whoever reads them first: the one who posted, or the one who follows the store."""
 
+import time
 from typing import Any
 
 import pytest
 
 from service.conftest import Shop
 from tastemaker.errors import StoreUnavailable
+from tastemaker.service.serving import new_item
 from tastemaker.service.store import Event, Item
 
 
@@ -60,3 +62,31 @@ def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
 
     assert "squid-game" not in shown(exclude_seen=False)
     assert "brand-new" in shown()
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("2026-01-31T08:00:00Z", 1769846400_000000),
+        ("2026-01-31T08:00:00", 1769846400_000000),
+        ("2026-01-31T08:00:00+01:00", 1769842800_000000),
+    ],
+)
+def test_the_times_of_a_window_are_of_utc_unless_they_name_a_zone(
+    monkeypatch: pytest.MonkeyPatch, text: str, start: int
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert new_item(Item("tea", {"available_from": text})).start == start
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("window", [{"available_from": "soon"}, {"available_until": 5}])
+def test_an_item_whose_window_cannot_be_read_is_not_shown(shop: Shop, window: dict[str, Any]) -> None:
+    live = shop.engine._serving.live
+    best = shop.list_for("alice", explore=False)["items"][0]["item_id"]
+    live.put_items([new_item(Item(best, window, 1))])
+    assert best not in [i["item_id"] for i in shop.list_for("alice", k=200, explore=False)["items"]]

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from tastemaker.policy.live import LiveCatalogue, Observed
 from tastemaker.policy.policy import Policy
 from tastemaker.policy.stock import NewItem
 from tastemaker.service.store import Event, Item, Store
+from tastemaker.service.store.features import WINDOW, moment
 
 __all__ = ["Serving", "new_item"]
 
 _log = logging.getLogger("tastemaker.service")
 _CHUNK = 5000
-_WINDOW = ("available_from", "available_until")
+_NEVER = (2**62, 0)  # where a window begins or ends whose time cannot be read: it never opens
 
 
 @dataclass(eq=False)
@@ -81,7 +82,7 @@ class Serving:
         fresh = [
             new_item(item)
             for item, code in zip(items, codes.tolist(), strict=True)
-            if code < 0 or item.updated > self.learned or any(name in item.features for name in _WINDOW)
+            if code < 0 or item.updated > self.learned or any(name in item.features for name in WINDOW)
         ]
         self.live.put_items(fresh)
         self.live.withdraw(store.hidden())
@@ -137,16 +138,19 @@ class Serving:
 
 def new_item(item: Item) -> NewItem:
     """An item of the store, as a live catalogue takes it: two features of these names say when it may be shown."""
-    start, end = (_microseconds(item.features.get(name)) for name in _WINDOW)
-    features = {name: value for name, value in item.features.items() if name not in _WINDOW}
+    start, end = (
+        _microseconds(item.features.get(name), never) for name, never in zip(WINDOW, _NEVER, strict=True)
+    )
+    features = {name: value for name, value in item.features.items() if name not in WINDOW}
     return NewItem(item.item_id, features, item.updated or None, start, end)
 
 
-def _microseconds(value: Any) -> int | None:
-    if not isinstance(value, str):
+def _microseconds(value: Any, never: int) -> int | None:
+    """Since 1970; None for no time, ``never`` for what is none."""
+    if value is None:
         return None
-    moment = datetime.fromisoformat(value)
-    return int((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1e6)
+    found = moment(value) if isinstance(value, str) else None
+    return never if found is None else int(found.replace(tzinfo=UTC).timestamp() * 1e6)
 
 
 def _policy_of(models: Mapping[str, Recommender[Any]]) -> Policy:

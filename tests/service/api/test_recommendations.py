@@ -109,6 +109,18 @@ def test_windows_and_deletions_hide_items(shop: Shop) -> None:
     assert shop.ask("DELETE", f"/v1/items/{best[1]}").status_code == 404
 
 
+@pytest.mark.parametrize("window", [{"available_from": "soon"}, {"available_until": 5}])
+def test_a_window_that_is_no_time_is_refused_and_does_no_harm(shop: Shop, window: dict[str, Any]) -> None:
+    answer = shop.ask("PUT", "/v1/items/later", {"features": window})
+    assert answer.status_code == 422
+    assert "2026-01-31T08:00:00Z" in answer.json()["detail"]
+    assert shop.ask("GET", "/v1/items/later").status_code == 404
+    lines = f'{{"item_id": "later", {orjson.dumps(window).decode()[1:]}\n{{"item_id": "now"}}'
+    found = shop.ask("POST", "/v1/items/bulk", content=lines.encode()).json()
+    assert (found["written"], [r["index"] for r in found["rejected"]]) == (1, [0])
+    shop.engine.promote("v0001")  # which reads all items anew
+
+
 def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
     like = shop.ask("GET", "/v1/items/squid-game").json()["features"] | {"title": "Squid Game 2"}
     assert shop.ask("PUT", "/v1/items/squid-game-2", {"features": like}).json()["written"] == 1

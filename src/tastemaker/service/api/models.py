@@ -285,7 +285,7 @@ class EventsResponse(BaseModel):
 class ItemIn(_Body):
     """What is known of an item. Its first value gives a feature its type: number, truth, text, list of texts, or time (ISO 8601).
 
-    ``available_from`` and ``available_until`` are times that say when it may be shown.
+    ``available_from`` and ``available_until`` are times, of UTC unless they name a zone, that say when it may be shown.
     """
 
     model_config = ConfigDict(
