@@ -109,6 +109,26 @@ def test_windows_and_deletions_hide_items(shop: Shop) -> None:
     assert shop.ask("DELETE", f"/v1/items/{best[1]}").status_code == 404
 
 
+def test_whatever_is_answered_is_in_the_log(shop: Shop) -> None:
+    long = ["x" * 200 + str(number) for number in range(1000)]
+    assert len(long) * 200 > 65_536
+    catalogue = [item.item_id for item in shop.store.items()]
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/recommendations", {"history": long}),
+        ("/v1/recommendations", {"seed_items": [*catalogue[:1], *("語" * 200 + i for i in catalogue[:99])]}),
+        ("/v1/rank", {"items": [*catalogue, *long], "context": {"page": "y" * 60_000}}),
+    ]
+    for path, wish in wishes:
+        shown = shop.ask("POST", path, wish).json()
+        again = shop.ask("GET", f"/v1/recommendations/{shown['recommendation_id']}")
+        assert again.status_code == 200, again.text
+        assert ids(again.json()) == ids(shown)
+    refused = shop.ask("POST", "/v1/recommendations", {"context": {"page": "y" * 70_000}})
+    assert refused.status_code == 422
+    assert "context" in refused.json()["detail"]
+    assert shop.list_for("bob")["meta"]["degraded"] == []
+
+
 @pytest.mark.parametrize("window", [{"available_from": "soon"}, {"available_until": 5}])
 def test_a_window_that_is_no_time_is_refused_and_does_no_harm(shop: Shop, window: dict[str, Any]) -> None:
     answer = shop.ask("PUT", "/v1/items/later", {"features": window})

@@ -2,7 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from tastemaker.errors import DataError
+from tastemaker.service.store.values import to_json
 
 __all__ = [
     "BatchLine",
@@ -38,6 +41,17 @@ Name = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]*$")
 ]
 Context = dict[Annotated[str, StringConstraints(max_length=64)], JsonValue]
+
+
+def _fits_the_log(context: dict[str, Any]) -> dict[str, Any]:
+    try:
+        to_json(context, "context")
+    except DataError as error:
+        raise ValueError(str(error)) from error
+    return context
+
+
+Kept = Annotated[Context, AfterValidator(_fits_the_log)]
 Kind = Literal["impression", "click", "view", "dwell", "cart", "purchase", "rating", "like", "dismiss"]
 Source = Literal["also_bought", "similar", "trending", "new"]
 
@@ -66,7 +80,7 @@ class _Wish(_Body):
         max_length=1000,
         description="What this session has done, oldest first; item ids alone count as liked.",
     )
-    context: Context = Field(default_factory=dict, max_length=50)
+    context: Kept = Field(default_factory=dict, max_length=50)
     filter: str | None = Field(
         None,
         max_length=1000,
