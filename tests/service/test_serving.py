@@ -43,6 +43,24 @@ def test_an_event_counts_once_in_whichever_order_it_is_seen(shop: Shop) -> None:
     assert serving._own == {}
 
 
+def test_what_another_process_kept_counts_though_it_is_posted_here_again(shop: Shop) -> None:
+    serving, store = shop.engine._serving, shop.store
+    store.post([liked(1)]).result()  # by another process, whose answer was lost
+    serving.expect([liked(1)])
+    shop.engine.catch_up()
+    assert store.post([liked(1)]).result().duplicates == (0,)
+    serving.settle([liked(1)], set())
+    one = weight(shop)
+    serving.expect([liked(2), liked(2)])  # kept, but the one who posted did not wait for it
+    store.post([liked(2)]).result()
+    shop.engine.catch_up()
+    serving.settle([liked(2), liked(2)], set())
+    assert weight(shop) == 2 * one
+    shop.engine.catch_up()
+    assert weight(shop) == 2 * one
+    assert serving._own == {}
+
+
 def test_a_post_that_fails_is_not_counted(shop: Shop) -> None:
     shop.store.close()
     with pytest.raises(StoreUnavailable):

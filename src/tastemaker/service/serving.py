@@ -29,6 +29,21 @@ _CHUNK = 5000
 _NEVER = (2**62, 0)  # where a window begins or ends whose time cannot be read: it never opens
 
 
+@dataclass
+class _Own:
+    """An event that this process posts: it counts when it is known to be kept, or has been read and nobody else counts it.
+
+    Attributes:
+        posts: how many of it are under way.
+        counted: whether it has been.
+        read: the event as the store has it, if it has been read.
+    """
+
+    posts: int = 0
+    counted: bool = False
+    read: Event | None = None
+
+
 @dataclass(eq=False)
 class Serving:
     """One version of the models at work.
@@ -48,7 +63,7 @@ class Serving:
     live: LiveCatalogue
     learned: int
     sequence: int = 0
-    _own: dict[str, int] = field(default_factory=dict)  # events that are counted when posted, not when read
+    _own: dict[str, _Own] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _following: threading.Lock = field(default_factory=threading.Lock)
 
@@ -109,7 +124,7 @@ class Serving:
             rows = store.since(self.sequence, _CHUNK)
             if rows:
                 with self._lock:
-                    new = [event for _, event in rows if self._own.pop(event.event_id, 0) == 0]
+                    new = [event for _, event in rows if not self._is_own(event)]
                     self.sequence = rows[-1][0]
                     self._count(
                         e for e in new if not since_fit or e.time > self.learned or e.kind == "dismiss"
@@ -120,17 +135,38 @@ class Serving:
         """These are about to be kept and counted by the caller: :meth:`catch_up` passes them over."""
         with self._lock:
             for event in events:
-                self._own[event.event_id] = self._own.get(event.event_id, 0) + 1
+                self._own.setdefault(event.event_id, _Own()).posts += 1
 
     def settle(self, events: Sequence[Event], kept: Container[int]) -> None:
-        """Count those of the expected events that have been kept, by their places; forget the others."""
+        """Count those of the expected events that have been kept, by their places, and those that another process had kept."""
         with self._lock:
-            for place, event in enumerate(events):
-                if place not in kept and self._own.get(event.event_id, 0) > 0:
-                    self._own[event.event_id] -= 1
-                    if self._own[event.event_id] == 0:
-                        del self._own[event.event_id]
-            self._count(event for place, event in enumerate(events) if place in kept)
+            self._count(
+                [
+                    found
+                    for place, event in enumerate(events)
+                    if (found := self._settled(event, place in kept))
+                ]
+            )
+
+    def _settled(self, event: Event, kept: bool) -> Event | None:
+        """What counts now that a post of an event has ended."""
+        own = self._own[event.event_id]
+        own.posts -= 1
+        found = event if kept else own.read if own.posts == 0 and not own.counted else None
+        own.counted |= found is not None
+        if own.posts == 0 and (own.read is not None or not own.counted):
+            del self._own[event.event_id]
+        return found
+
+    def _is_own(self, event: Event) -> bool:
+        """Whether an event that has been read is counted, or will be, by who posts it."""
+        own = self._own.get(event.event_id)
+        if own is None:
+            return False
+        own.read = event
+        if own.posts == 0:
+            del self._own[event.event_id]
+        return True
 
     def _count(self, events: Iterable[Event]) -> None:
         self.live.observe(Observed(e.user_id, e.item_id, e.kind, e.time, e.value) for e in events)
