@@ -7,7 +7,7 @@ import pytest
 
 from service.conftest import Shop
 from tastemaker.errors import StoreUnavailable
-from tastemaker.service.serving import new_item
+from tastemaker.service.serving import Serving, new_item
 from tastemaker.service.store import Event, Item
 
 
@@ -80,6 +80,29 @@ def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
 
     assert "squid-game" not in shown(exclude_seen=False)
     assert "brand-new" in shown()
+
+
+def test_what_changes_while_a_version_is_being_loaded_is_not_lost(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = shop.list_for("bob", explore=False)["items"][0]["item_id"]
+    load = Serving.load
+
+    def and_then(*args: Any) -> Serving:
+        serving = load(*args)  # has read the store; what follows comes before it takes over
+        shop.run(shop.engine.put_items([Item("brand-new", {"title": "Brand New", "genres": ["drama"]})]))
+        shop.run(shop.engine.delete_item(best))
+        shop.run(shop.engine.erase_user("zelda"))
+        return serving
+
+    shop.run(shop.engine.post([liked(1)]))
+    monkeypatch.setattr(Serving, "load", and_then)
+    shop.engine.promote("v0001")
+    assert shop.engine.version == "v0001"
+    assert shop.run(shop.engine.knows("brand-new"))
+    ranked = shop.ask("POST", "/v1/rank", {"items": [best, "brand-new"]}).json()["items"]
+    assert [item["item_id"] for item in ranked] == ["brand-new"]
+    assert "zelda" not in shop.engine._serving.live.visitors._users
 
 
 @pytest.mark.parametrize(
