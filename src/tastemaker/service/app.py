@@ -13,7 +13,7 @@ import tastemaker
 from tastemaker.service.api import catalogue, events, operations, problems, recommendations
 from tastemaker.service.api.documents import with_schemas
 from tastemaker.service.api.guard import Guard, Limits
-from tastemaker.service.api.security import Access, check_listening
+from tastemaker.service.api.security import Access, KeyFirst, check_listening
 from tastemaker.service.engine import Engine
 from tastemaker.service.web import pages
 
@@ -67,13 +67,14 @@ def create_app(engine: Engine, settings: Settings | None = None) -> ASGIApp:
     )
     app.state.engine = engine
     app.state.telemetry = engine.telemetry
-    app.state.access = Access(keys, is_open, settings.limits)
+    app.state.access = access = Access(keys, is_open, settings.limits)
     app.state.people = settings.people
     problems.install(app)
     for module in (recommendations, events, catalogue, operations):
         app.include_router(module.router)
     pages.install(app)
     with_schemas(app)
+    app.add_middleware(KeyFirst, access=access)
     if settings.origins:
         _allow_origins(app, settings.origins)
     names = frozenset(settings.hosts) or (_LOCAL_NAMES if is_open else frozenset())

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tastemaker.service.api.problems import send_problem
 
-__all__ = ["Guard", "Limits", "is_loopback"]
+__all__ = ["UNSAFE", "Guard", "Limits", "is_loopback"]
 
-_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Methods that change something, or send a body."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 CONTENT_SECURITY_POLICY = (
@@ -119,7 +120,7 @@ class Guard:
                 f"this service does not answer as {host!r}; reach it as {', '.join(sorted(self.hosts))}",
             )
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if scope["method"] in _UNSAFE and origin and not self._allowed(origin, host):
+        if scope["method"] in UNSAFE and origin and not self._allowed(origin, host):
             return (
                 403,
                 f"pages of {origin} may not send requests here; start the service with --origin {origin}",

@@ -126,7 +126,7 @@ async def sign_in(request: Request) -> Response:
     key, target = (form.get(name, [""])[0] for name in ("key", "next"))
     access: Access = request.app.state.access
     try:
-        access.known(request, key)
+        await access.known(request, key)
     except ProblemError as problem:
         told = "This key is not known here." if problem.status == 401 else problem.detail
         return _sign_in_page(told, target, problem.status)
@@ -147,7 +147,7 @@ async def _page(request: Request, template: str, scope: Scope, content: Any) -> 
     """A page, for those who may see it; else the way in."""
     access: Access = request.app.state.access
     try:
-        access.admit(request, request.cookies.get(COOKIE), scope)
+        await access.admit(request, request.cookies.get(COOKIE), scope)
     except ProblemError as problem:
         if problem.status != 401:
             return _told(request, problem.status, problem.detail)
