@@ -75,18 +75,21 @@ def create_app(engine: Engine, settings: Settings | None = None) -> ASGIApp:
     pages.install(app)
     with_schemas(app)
     app.add_middleware(KeyFirst, access=access)
-    if settings.origins:
-        _allow_origins(app, settings.origins)
-    names = frozenset(settings.hosts) or (_LOCAL_NAMES if is_open else frozenset())
-    return Guard(app, settings.limits, frozenset(settings.origins), names, engine.telemetry.request)
+    origins = frozenset(origin.lower().rstrip("/") for origin in settings.origins)
+    if origins:
+        _allow_origins(app, origins)
+    names = frozenset(map(str.lower, settings.hosts))
+    if is_open and not names:
+        names = _LOCAL_NAMES | {settings.host}
+    return Guard(app, settings.limits, origins, names, engine.telemetry.request)
 
 
-def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
+def _allow_origins(app: FastAPI, origins: frozenset[str]) -> None:
     options: dict[str, Any] = {
         "allow_methods": ["GET", "POST"],
         "allow_headers": ["authorization", "content-type"],
     }
-    app.add_middleware(CORSMiddleware, allow_origins=list(origins), max_age=3600, **options)
+    app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), max_age=3600, **options)
 
 
 @asynccontextmanager

@@ -127,11 +127,33 @@ def test_it_refuses_to_be_reached_from_elsewhere_without_a_key(make_shop: Make) 
     assert make_shop(Settings(host="0.0.0.0"), prepare=key_for("recommend")).list_for("alice")["items"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        (Settings(host="127.0.0.2"), "127.0.0.2:8000"),
+        (Settings(host="127.0.0.2"), "localhost"),
+        (Settings(hosts=("Shop.example",)), "shop.example"),
+    ],
+)
+def test_it_answers_where_it_listens_and_as_what_it_is_named(
+    make_shop: Make, settings: Settings, host: str
+) -> None:
+    shop = make_shop(settings)
+    assert shop.ask("GET", "/health", headers={"host": host}).status_code == 200
+    assert shop.ask("GET", "/health", headers={"host": "evil.example"}).status_code == 421
+
+
+def test_signing_in_where_no_key_is_needed(shop: Shop) -> None:
+    assert shop.ask("POST", "/sign-in", data={"key": "none", "next": "/compare"}).status_code == 303
+    answer = shop.ask("POST", "/sign-in", data={"key": "—", "next": "/"})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (422, False)
+
+
 def test_another_origin_may_ask_when_it_is_named(make_shop: Make) -> None:
     origin = {"origin": "https://shop.example"}
     asked = {"user_id": "alice"}
     assert make_shop().ask("POST", "/v1/recommendations", asked, headers=origin).status_code == 403
-    named = make_shop(Settings(origins=("https://shop.example",)))
+    named = make_shop(Settings(origins=("https://Shop.example/",)))
     answer = named.ask("POST", "/v1/recommendations", asked, headers=origin)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"

@@ -130,6 +130,8 @@ async def sign_in(request: Request) -> Response:
     except ProblemError as problem:
         told = "This key is not known here." if problem.status == 401 else problem.detail
         return _sign_in_page(told, target, problem.status)
+    if not key.isascii():  # which opens a service that asks for none, but no cookie can hold
+        return _sign_in_page("A key has no such letters.", target, 422)
     to = target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
