@@ -153,6 +153,14 @@ def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
     assert len(related["items"]) == 5
 
 
+def test_ids_with_slashes_are_ids_like_others(shop: Shop) -> None:
+    like = shop.ask("GET", "/v1/items/squid-game").json()["features"]
+    assert shop.ask("PUT", "/v1/items/films/2021/squid", {"features": like}).json()["written"] == 1
+    assert shop.ask("GET", "/v1/items/films/2021/squid").json()["item_id"] == "films/2021/squid"
+    for path in ("films/2021/squid", "films%2F2021%2Fsquid"):
+        assert len(shop.ask("GET", f"/v1/items/{path}/related?k=5").json()["items"]) == 5
+
+
 def test_related_items_leave_out_the_item_and_what_the_user_has_had(shop: Shop) -> None:
     had = {i.item_id for i in shop.store.history(["alice"])["alice"]}
     for mode in ("similar", "also_bought"):
