@@ -7,6 +7,7 @@ import pytest
 
 from service.conftest import Shop
 from tastemaker.errors import StoreUnavailable
+from tastemaker.policy.stock import Stock
 from tastemaker.service.serving import Serving, new_item
 from tastemaker.service.store import Event, Item
 
@@ -59,6 +60,23 @@ def test_what_another_process_kept_counts_though_it_is_posted_here_again(shop: S
     shop.engine.catch_up()
     assert weight(shop) == 2 * one
     assert serving._own == {}
+
+
+def test_an_item_that_is_being_put_is_not_known_yet(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Any] = []
+    like = Stock._like
+
+    def meanwhile(*args: Any) -> Any:
+        found.append(shop.engine.features(["brand-new"]))
+        found.append(shop.ask("GET", "/v1/items/brand-new/related").status_code)
+        found.append(shop.list_for(None, seed_items=["brand-new", "squid-game"])["meta"]["unknown"])
+        return like(*args)
+
+    monkeypatch.setattr(Stock, "_like", meanwhile)
+    item = new_item(Item("brand-new", {"title": "Brand New"}))
+    shop.engine._serving.live.put_items([item])
+    assert found == [[{}], 404, 1]
+    assert shop.ask("GET", "/v1/items/brand-new/related").status_code == 200
 
 
 def test_a_post_that_fails_is_not_counted(shop: Shop) -> None:

@@ -158,9 +158,10 @@ class LiveCatalogue:
         """The ids of item codes."""
         return self._stock.ids(codes)
 
-    def code(self, item_id: str) -> int:
-        """The code of an item id; -1 for one that nobody has put."""
-        return self._stock.code(item_id)
+    def code(self, item_id: str, shelf: Shelf | None = None) -> int:
+        """The code of an item id; -1 for one that nobody has put, or that is not on ``shelf`` yet, by default the current one."""
+        code = self._stock.code(item_id)
+        return code if code < (self.shelf if shelf is None else shelf).n_items else -1
 
     def _codes(self, item_ids: Iterable[str]) -> Codes:
         """The codes of those ids that are known."""

@@ -275,8 +275,9 @@ class Engine:
     def features(self, item_ids: Sequence[str]) -> list[dict[str, Any]]:
         """What is known of items, from memory; nothing for those that are not known."""
         live = self._serving.live
-        codes = np.array([live.code(item) for item in item_ids], np.int32)
-        table = live.shelf.features
+        shelf = live.shelf
+        codes = np.array([live.code(item, shelf) for item in item_ids], np.int32)
+        table = shelf.features
         if not table.width or not len(codes):
             return [{} for _ in item_ids]
         rows = table[np.maximum(codes, 0)].to_dicts()

@@ -113,7 +113,7 @@ def _by_source(serving: Serving, ask: Ask, request: Request, shelf: Shelf) -> Ch
     if not ask.seeds:
         raise DataError(f"source {ask.source!r} needs seed_items")
     order = _BY_BASKETS if ask.source == "also_bought" else _BY_CONTENT
-    codes = np.array([serving.live.code(item) for item in ask.seeds], np.int32)
+    codes = np.array([serving.live.code(item, shelf) for item in ask.seeds], np.int32)
     scores = _likeness(_who_compares(serving, order), codes[codes >= 0], shelf)
     found = top_k(scores[None], request.k + _SPARE, **screen.rules().keywords())
     source = "also_bought" if ask.source == "also_bought" else "similar"
