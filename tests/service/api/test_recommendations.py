@@ -1,7 +1,10 @@
 """Lists over HTTP: personal, filtered, ranked, related, logged and replayed."""
 
+import io
 import math
 import random
+import threading
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -9,6 +12,7 @@ import polars as pl
 import pytest
 
 from service.conftest import Shop
+from tastemaker.service.api import catalogue
 
 
 def ids(found: dict[str, Any]) -> list[str]:
@@ -237,14 +241,53 @@ def test_bulk_takes_lines_and_parquet(shop: Shop) -> None:
     assert answer["written"] == 1
     assert [r["index"] for r in answer["rejected"]] == [1, 2]
     table = pl.DataFrame({"user_id": ["p1", "p2"], "age": [20, 30]})
-    import io
-
     file = io.BytesIO()
     table.write_parquet(file)
     headers = {"content-type": "application/vnd.apache.parquet"}
     assert shop.ask("POST", "/v1/users/bulk", content=file.getvalue(), headers=headers).json()["written"] == 2
     assert shop.ask("GET", "/v1/users/p2").json()["features"] == {"age": 30}
     assert shop.ask("POST", "/v1/items/bulk", content=b"nonsense").status_code == 400
+
+
+def test_types_that_json_has_not_come_as_what_it_has(shop: Shop) -> None:
+    moment = datetime(2024, 1, 31, 8, 30)
+    table = pl.DataFrame(
+        {
+            "item_id": ["later"],
+            "here": [moment],
+            "there": pl.Series([moment]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Seoul"),
+            "coarse": pl.Series([moment], dtype=pl.Datetime("ms")),
+            "day": [moment.date()],
+            "price": pl.Series(["1.50"]).cast(pl.Decimal(10, 2)),
+            "available_from": [datetime(2099, 1, 1)],
+        }
+    )
+    file = io.BytesIO()
+    table.write_parquet(file)
+    headers = {"content-type": "application/vnd.apache.parquet"}
+    answer = shop.ask("POST", "/v1/items/bulk", content=file.getvalue(), headers=headers).json()
+    assert answer == {"written": 1, "rejected": []}
+    features = shop.ask("GET", "/v1/items/later").json()["features"]
+    assert features.pop("available_from").startswith("2099-01-01T00:00:00")
+    assert features == {
+        **dict.fromkeys(("here", "there", "coarse"), "2024-01-31T08:30:00.000000Z"),
+        "day": "2024-01-31",
+        "price": 1.5,
+    }
+    assert shop.store.schema("items")["there"] == "datetime"
+    assert "later" not in ids(shop.ask("POST", "/v1/rank", {"items": ["later"]}).json())
+
+
+def test_an_upload_is_read_beside_the_event_loop(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, threads = catalogue._from_lines, []
+
+    def noted(body: bytes) -> Any:
+        threads.append(threading.current_thread())
+        return read(body)
+
+    monkeypatch.setattr(catalogue, "_from_lines", noted)
+    assert shop.ask("POST", "/v1/items/bulk", content=b'{"item_id": "a1"}').json()["written"] == 1
+    assert threads[0] is not threading.main_thread()
 
 
 def test_an_erased_user_leaves_no_trace(shop: Shop) -> None:
