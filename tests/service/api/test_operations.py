@@ -159,6 +159,12 @@ def test_another_origin_may_ask_when_it_is_named(make_shop: Make) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
 
 
+def test_a_page_for_an_id_that_nobody_can_have_is_refused(shop: Shop) -> None:
+    for path in ("/?user=a%00b", "/item/squid-game?user=%1f", "/compare?left=a%0Ab", "/search?user=%7f"):
+        assert shop.ask("GET", path).status_code == 422
+    assert shop.ask("GET", "/compare?left=alice&right=&user=").status_code == 200
+
+
 def test_models_are_promoted_and_rolled_back(shop: Shop) -> None:
     assert shop.ask("POST", "/v1/models/rollback").status_code == 409
     found = shop.ask("POST", "/v1/models/v0001/promote").json()["versions"]

@@ -22,7 +22,7 @@ __all__ = ["install"]
 
 router = APIRouter(include_in_schema=False)
 _FOUND = 60
-_Text = Annotated[str | None, Query(max_length=256)]
+_Text = Annotated[str | None, Query(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 def install(app: FastAPI) -> None:
