@@ -157,6 +157,20 @@ def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
     assert len(related["items"]) == 5
 
 
+def test_a_session_counts_by_weight_and_in_the_order_of_its_times(shop: Shop) -> None:
+    items = [item.item_id for item in shop.store.items()[:40]]
+
+    def shown(history: list[Any]) -> list[Any]:
+        found = shop.list_for(None, history=history, k=30, explore=False, explain=True)["items"]
+        return [(item["item_id"], item["reason"]) for item in found]  # reasons are of the latest
+
+    timed = [{"item_id": item, "time": 100 - place} for place, item in enumerate(items)]
+    assert shown(timed) == shown(items[::-1]) != shown(items)
+    assert shown([*timed[:39], items[39]]) == shown(items)  # where one has no time, as they come
+    heavy = [{"item_id": items[0], "weight": 50.0}, *items[1:]]
+    assert shown(heavy) != shown(items)
+
+
 def test_ids_with_slashes_are_ids_like_others(shop: Shop) -> None:
     like = shop.ask("GET", "/v1/items/squid-game").json()["features"]
     assert shop.ask("PUT", "/v1/items/films/2021/squid", {"features": like}).json()["written"] == 1

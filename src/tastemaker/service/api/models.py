@@ -67,7 +67,11 @@ class HistoryEntry(_Body):
 
     item_id: Id
     weight: float = Field(1.0, gt=0, le=1000, description="How much it counts.")
-    time: int | None = Field(None, ge=0, description="Microseconds since 1970, UTC.")
+    time: int | None = Field(
+        None,
+        ge=0,
+        description="Microseconds since 1970, UTC. Where all have one, they are put in this order.",
+    )
 
 
 class _Wish(_Body):
