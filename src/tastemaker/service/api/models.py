@@ -377,6 +377,5 @@ class ModelsResponse(BaseModel):
 class Health(BaseModel):
     """Whether the service does its work."""
 
-    status: Literal["ok", "degraded", "starting"]
+    status: Literal["ok", "degraded"]
     degraded: list[str] = Field(default_factory=list)
-    details: dict[str, Any] = Field(default_factory=dict)
