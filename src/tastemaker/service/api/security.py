@@ -64,7 +64,7 @@ class Access:
 
     async def caller(self, request: Request, text: str | None) -> Caller | None:
         """Who sent a request, by the key in it; None for an unknown key."""
-        address = request.client.host if request.client else "unknown"
+        address = _whence(request)
         if self.open:
             return Caller(address, _ALL, self.limits.rate)
         key = await self._key(text) if text else None
@@ -99,9 +99,7 @@ class Access:
         """
         caller = await self.caller(request, text)
         if caller is None:
-            self._slow_down(
-                f"unknown@{request.client.host if request.client else ''}", self.limits.browser_rate
-            )
+            self._slow_down(f"unknown@{_whence(request)}", self.limits.browser_rate)
             raise ProblemError(
                 401,
                 "this needs a key: send it as 'Authorization: Bearer KEY'; 'tastemaker keys create' makes one",
@@ -166,6 +164,18 @@ class KeyFirst:
 def needs(scope: Scope) -> _Needs:
     """A dependency that lets only callers with ``scope`` through."""
     return _Needs(scope)
+
+
+def _whence(request: Request) -> str:
+    """The address of who asks; of version 6 the network, in which everybody may have as many addresses as they like."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def check_listening(host: str, keys: int) -> bool:
