@@ -1,5 +1,6 @@
 """Events count once, whoever reads them first: the one who posted, or the one who follows the store."""
 
+import threading
 import time
 from typing import Any
 
@@ -98,6 +99,28 @@ def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
 
     assert "squid-game" not in shown(exclude_seen=False)
     assert "brand-new" in shown()
+
+
+def test_events_that_were_read_before_their_user_was_erased_do_not_come_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since, read, go_on = shop.store.since, threading.Event(), threading.Event()
+
+    def slowly(*args: Any) -> Any:
+        rows = since(*args)
+        read.set()
+        go_on.wait(20)
+        return rows
+
+    shop.store.post([liked(1)]).result()
+    monkeypatch.setattr(shop.store, "since", slowly)
+    following = threading.Thread(target=shop.engine.catch_up)
+    following.start()
+    read.wait(20)
+    threading.Timer(0.5, go_on.set).start()
+    shop.run(shop.engine.erase_user("zelda"))
+    following.join()
+    assert "zelda" not in shop.engine._serving.live.visitors._users
 
 
 def test_what_changes_while_a_version_is_being_loaded_is_not_lost(

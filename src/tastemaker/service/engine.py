@@ -223,7 +223,7 @@ class Engine:
     async def erase_user(self, user_id: str) -> Erased:
         """Remove every trace of a user but what the fitted models hold."""
         erased = await asyncio.to_thread(self.store.erase_user, user_id)
-        self._change(lambda serving: serving.live.forget(user_id))
+        await asyncio.to_thread(self._change, lambda serving: serving.forget(user_id))
         self.people.forget(user_id)
         return erased
 

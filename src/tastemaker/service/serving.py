@@ -168,6 +168,11 @@ class Serving:
             del self._own[event.event_id]
         return True
 
+    def forget(self, user_id: str) -> None:
+        """Remove what a user did who was erased, also what was read from the store before."""
+        with self._following:
+            self.live.forget(user_id)
+
     def _count(self, events: Iterable[Event]) -> None:
         self.live.observe(Observed(e.user_id, e.item_id, e.kind, e.time, e.value) for e in events)
 
