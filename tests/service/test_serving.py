@@ -1,5 +1,6 @@
 """Events count once, whoever reads them first: the one who posted, or the one who follows the store."""
 
+import dataclasses
 import threading
 import time
 from typing import Any
@@ -8,6 +9,9 @@ import pytest
 
 from service.conftest import Shop
 from tastemaker.errors import StoreUnavailable
+from tastemaker.models.bundle import save
+from tastemaker.models.item_knn import ItemKNN
+from tastemaker.policy.policy import Policy
 from tastemaker.policy.stock import Stock
 from tastemaker.service.serving import Serving, new_item
 from tastemaker.service.store import Event, Item
@@ -99,6 +103,18 @@ def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
 
     assert "squid-game" not in shown(exclude_seen=False)
     assert "brand-new" in shown()
+
+
+def test_what_happens_after_a_fit_counts_though_a_clock_was_ahead(shop: Shop) -> None:
+    now = time.time_ns() // 1000
+    ahead = dataclasses.replace(liked(1), user_id="yves", time=now + 20 * 3_600_000_000)
+    assert shop.store.post([ahead]).result().accepted == 1
+    model = ItemKNN().fit(shop.store.dataset())
+    save({"policy": Policy.of(model)}, shop.folder / "models")
+    soon = time.time_ns() // 1000 + 60_000_000
+    shop.run(shop.engine.post([dataclasses.replace(liked(2), time=soon)]))
+    shop.engine.promote("v0003")
+    assert weight(shop) > 0
 
 
 def test_events_that_were_read_before_their_user_was_erased_do_not_come_back(

@@ -81,8 +81,7 @@ class Serving:
                 raise BundleError(
                     f"the models know {ids.name} as {ids.dtype}, the service names all things by text: fit on Store.dataset()"
                 )
-        times = policy.catalogue.history.timestamp
-        serving = cls(version, models, policy, LiveCatalogue(policy), int(times.max()) if len(times) else 0)
+        serving = cls(version, models, policy, LiveCatalogue(policy), _learned(policy, bundle / version))
         serving._take_items(store)
         while serving.catch_up(store, since_fit=True):
             pass
@@ -192,6 +191,12 @@ def _microseconds(value: Any, never: int) -> int | None:
         return None
     found = moment(value) if isinstance(value, str) else None
     return never if found is None else int(found.replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+def _learned(policy: Policy, folder: Path) -> int:
+    """The time of the newest event of a fit, but not after the models were saved: the clock of a caller may be ahead."""
+    times = policy.catalogue.history.timestamp
+    return min(int(times.max()), int(folder.stat().st_mtime * 1e6)) if len(times) else 0
 
 
 def _policy_of(models: Mapping[str, Recommender[Any]]) -> Policy:
