@@ -40,5 +40,8 @@ def test_a_failure_leaves_what_was_there(model: tm.ItemKNN, tmp_path: Path) -> N
         recommend_to_parquet(model, path, filter="no_such_column > 1")
     with pytest.raises(DataError, match="there are no users"):
         recommend_to_parquet(model, path, users=[])
+    for folder in (tmp_path, "."):
+        with pytest.raises(DataError, match="is a folder"):
+            recommend_to_parquet(model, folder)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["lists.parquet"]

@@ -46,6 +46,15 @@ def test_nothing_happened_so_it_is_the_policy(policy: Policy, live: LiveCatalogu
     )
 
 
+def test_items_of_a_session_count_by_their_weights_and_as_liked() -> None:
+    live = LiveCatalogue(fitted(explicit=True), now=NOW)
+    asked = live.request(history=["i1", "unknown", "i2"], weights=[1.0, 3.0, 2.0]).query.history
+    assert live.ids(asked.indices) == ["i1", "i2"]
+    assert (asked.value.tolist(), asked.weight.tolist()) == ([5.0, 5.0], [1.0, 2.0])
+    rated = live.request(history={"i1": 2.0}).query.history
+    assert (rated.value.tolist(), rated.weight.tolist()) == ([2.0], [1.0])
+
+
 @pytest.mark.parametrize("kind", ["dismiss", "purchase"])
 def test_dismissed_and_bought_are_gone_whoever_asks_for_seen_items(live: LiveCatalogue, kind: str) -> None:
     best = shown(live)[0]

@@ -1,5 +1,7 @@
 """Conditions fail closed, whatever is wrong with them; lists of codes become rows."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from tastemaker.errors import DataError
 from tastemaker.ranking.filters import code_rows, condition_mask, join_rows
+from tastemaker.ranking.sql import FUNCTIONS
 
 FEATURES = pl.DataFrame(
     {
@@ -57,6 +60,67 @@ def test_nulls_and_nans_never_meet_a_condition(condition, expected):
 def test_a_condition_that_cannot_decide_is_an_error(condition, message):
     with pytest.raises(DataError, match=message):
         condition_mask(condition, FEATURES)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "price IN (SELECT price FROM read_csv('{file}'))",
+        "price = (SELECT max(price) FROM read_csv('{file}'))",
+        "price IN (WITH a AS (SELECT 1) SELECT * FROM a)",
+        "price IN (FROM read_csv('{file}'))",
+        "EXISTS (TABLE x)",
+        "lpad(genre, 2000000000, 'x') > 'a'",
+        "LPAD  (genre, 2000000000, 'x') > 'a'",
+        "\"lpad\"(genre, 2000000000, 'x') > 'a'",
+        "`lpad`(genre, 2000000000, 'x') > 'a'",
+        '"in"(genre)',
+        "'it''s' = genre OR lpad(genre, 2000000000, 'x') > 'a'",
+        "genre = $$'$$ OR lpad(genre, 2000000000, $$'$$) > 'a'",
+        "genre = E'\\' OR lpad(genre, 2000000000, ' = 'b') > 'a'",
+        "price > 1lpad(genre, 2000000000, 'x')",
+        "genre -- ' = 'a'\n = lpad(genre, 2000000000, 'x') --'",
+        "genre /* ' */ = lpad(genre, 2000000000, 'x') /* ' */",
+        "replace(replace(genre, 'd', 'dddddddddd'), 'd', 'dddddddddd') = 'x'",
+        "genre = 'drama",
+        "genre = 'drama'; price > 1",
+    ],
+)
+def test_text_that_is_more_than_a_condition_is_refused_before_anything_reads_it(
+    condition: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text("the first line\n1\n")
+    monkeypatch.setattr(pl, "sql_expr", lambda text: pytest.fail(f"read {text}"))
+    with pytest.raises(DataError) as refused:
+        condition_mask(condition.replace("{file}", str(file)), FEATURES)
+    assert "the first line" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("genre = 'it''s -- SELECT lpad(' OR price < 1e1", [True, False, False, False]),
+        ("array_contains(tags, 'hot') AND NOT (price > 10)", [True, False, False, False]),
+        ("lower(genre) LIKE 'DR%' OR upper (genre) LIKE 'DR%'", [True, False, False, True]),
+        ("CASE WHEN (price > 10) THEN TRUE ELSE (genre IN ('crime')) END", [False, True, True, False]),
+        ("CAST(price AS VARCHAR(10)) = '5.0'", [True, False, False, False]),
+        ("coalesce(price, 1.5) BETWEEN (1) AND (2)", [False, False, True, True]),
+    ],
+)
+def test_conditions_may_call_what_is_harmless(condition: str, expected: list[bool]) -> None:
+    assert condition_mask(condition, FEATURES).tolist() == expected
+
+
+def test_what_may_be_called_is_there() -> None:
+    unknown = set()
+    own_grammar = {"cast", "char", "decimal", "extract", "numeric", "position", "try_cast", "varchar"}
+    for name in FUNCTIONS - own_grammar:
+        try:
+            pl.sql_expr(f"{name}(price)")
+        except pl.exceptions.PolarsError as error:
+            unknown |= {name} if "unsupported function" in str(error) else set()
+    assert unknown == set()
 
 
 def test_a_condition_on_items_without_features():

@@ -31,7 +31,7 @@ def recommend_to_parquet(model: Recommender[Any], path: str | Path, *, users: An
         How many rows were written.
 
     Raises:
-        DataError: for no users, or a wish that cannot be met.
+        DataError: for no users, a folder, or a wish that cannot be met.
     """
     known = model.catalogue.users
     ids = None if users is None else list(users)
@@ -39,6 +39,8 @@ def recommend_to_parquet(model: Recommender[Any], path: str | Path, *, users: An
     if not count:
         raise DataError("recommend_to_parquet: there are no users")
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"recommend_to_parquet: {path} is a folder, expected the name of a file")
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     rows = 0
     writer: pq.ParquetWriter | None = None

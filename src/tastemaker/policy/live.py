@@ -106,6 +106,7 @@ class LiveCatalogue:
         user_id: str | None = None,
         *,
         history: Sequence[str] | Mapping[str, float] | None = None,
+        weights: Sequence[float] | None = None,
         k: int = 10,
         exclude_seen: bool = True,
         filter: pl.Expr | str | None = None,
@@ -122,6 +123,7 @@ class LiveCatalogue:
         Args:
             user_id: who asks; None for an anonymous visitor.
             history: item ids, oldest first, or ratings by id; takes the place of what is known for scoring, not for exclusion.
+            weights: how much each item of a history of ids counts; 1 unless given.
             k: the length of the list.
             exclude_seen: leave out what the user has had; what was bought or dismissed since the fit is always left out.
             filter: which items may be shown, as in ``recommend``.
@@ -137,7 +139,7 @@ class LiveCatalogue:
         shelf = self.shelf if shelf is None else shelf
         visitor = self.visitors.of(user_id)
         user = -1 if user_id is None else int(shelf.catalogue.users.encode([user_id])[0])
-        given = None if history is None else self._given(history, shelf)
+        given = None if history is None else self._given(history, weights, shelf)
         known = taste(shelf, user, visitor, given)
         query = Queries(np.array([user], np.int32), known.history, np.array([known.given]))
         return Request(
@@ -158,25 +160,31 @@ class LiveCatalogue:
         """The ids of item codes."""
         return self._stock.ids(codes)
 
-    def code(self, item_id: str) -> int:
-        """The code of an item id; -1 for one that nobody has put."""
-        return self._stock.code(item_id)
+    def code(self, item_id: str, shelf: Shelf | None = None) -> int:
+        """The code of an item id; -1 for one that nobody has put, or that is not on ``shelf`` yet, by default the current one."""
+        code = self._stock.code(item_id)
+        return code if code < (self.shelf if shelf is None else shelf).n_items else -1
 
     def _codes(self, item_ids: Iterable[str]) -> Codes:
         """The codes of those ids that are known."""
         codes = np.fromiter((self._stock.code(i) for i in item_ids), np.int32)
         return codes[codes >= 0]
 
-    def _given(self, history: Sequence[str] | Mapping[str, float], shelf: Shelf) -> History:
+    def _given(
+        self, history: Sequence[str] | Mapping[str, float], weights: Sequence[float] | None, shelf: Shelf
+    ) -> History:
         """One row of the items that are known; ids alone count as liked."""
         scale = shelf.catalogue.schema.scale
         liked = scale[1] if scale else 1.0
         ratings = history if isinstance(history, Mapping) else dict.fromkeys(history, liked)
-        pairs = [(self._stock.code(item), rating) for item, rating in ratings.items()]
-        pairs = [pair for pair in pairs if 0 <= pair[0] < shelf.n_items]
-        codes = np.array([code for code, _ in pairs], np.int32)
+        counts = {} if weights is None else dict(zip(history, weights, strict=True))
+        rows = [(self.code(item, shelf), rating, counts.get(item, 1.0)) for item, rating in ratings.items()]
+        rows = [row for row in rows if row[0] >= 0]
         return History.of_lengths(
-            np.array([len(pairs)]), codes, np.array([rating for _, rating in pairs], np.float32)
+            np.array([len(rows)]),
+            np.array([code for code, _, _ in rows], np.int32),
+            np.array([rating for _, rating, _ in rows], np.float32),
+            np.array([count for _, _, count in rows], np.float32),
         )
 
 

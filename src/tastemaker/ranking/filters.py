@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tastemaker._native.topk import Rows
 from tastemaker.errors import DataError
+from tastemaker.ranking.sql import check_condition
 
 __all__ = ["code_rows", "condition_mask", "join_rows"]
 
@@ -21,15 +22,16 @@ def condition_mask(condition: pl.Expr | str, item_features: pl.DataFrame) -> NDA
     a condition that cannot be evaluated is an error, never "all" or "none".
 
     Args:
-        condition: a Polars expression that gives one boolean for each item, or the same as SQL text.
+        condition: a Polars expression that gives one boolean for each item, or the same as SQL text, which may call a few
+            functions only (:mod:`tastemaker.ranking.sql`).
         item_features: one row for each item code.
 
     Returns:
         bool, one for each item.
 
     Raises:
-        DataError: if the condition names an unknown column, cannot be evaluated, or gives something else than one boolean an
-            item.
+        DataError: if the condition names an unknown column, cannot be evaluated, is more than a condition, or gives something
+            else than one boolean an item.
 
     >>> features = pl.DataFrame({"price": [5.0, 20.0, None, float("nan")]})
     >>> condition_mask("price > 10", features)
@@ -65,6 +67,7 @@ def _expression(condition: pl.Expr | str) -> pl.Expr:
         raise DataError(
             f"filter: expected a Polars expression or SQL text, got {type(condition).__name__} {condition!r}"
         )
+    check_condition(condition)
     try:
         return pl.sql_expr(condition)
     except pl.exceptions.PolarsError as error:

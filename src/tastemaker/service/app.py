@@ -13,7 +13,7 @@ import tastemaker
 from tastemaker.service.api import catalogue, events, operations, problems, recommendations
 from tastemaker.service.api.documents import with_schemas
 from tastemaker.service.api.guard import Guard, Limits
-from tastemaker.service.api.security import Access, check_listening
+from tastemaker.service.api.security import Access, KeyFirst, check_listening
 from tastemaker.service.engine import Engine
 from tastemaker.service.web import pages
 
@@ -67,25 +67,29 @@ def create_app(engine: Engine, settings: Settings | None = None) -> ASGIApp:
     )
     app.state.engine = engine
     app.state.telemetry = engine.telemetry
-    app.state.access = Access(keys, is_open, settings.limits)
+    app.state.access = access = Access(keys, is_open, settings.limits)
     app.state.people = settings.people
     problems.install(app)
     for module in (recommendations, events, catalogue, operations):
         app.include_router(module.router)
     pages.install(app)
     with_schemas(app)
-    if settings.origins:
-        _allow_origins(app, settings.origins)
-    names = frozenset(settings.hosts) or (_LOCAL_NAMES if is_open else frozenset())
-    return Guard(app, settings.limits, frozenset(settings.origins), names, engine.telemetry.request)
+    app.add_middleware(KeyFirst, access=access)
+    origins = frozenset(origin.lower().rstrip("/") for origin in settings.origins)
+    if origins:
+        _allow_origins(app, origins)
+    names = frozenset(map(str.lower, settings.hosts))
+    if is_open and not names:
+        names = _LOCAL_NAMES | {settings.host}
+    return Guard(app, settings.limits, origins, names, engine.telemetry.request)
 
 
-def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
+def _allow_origins(app: FastAPI, origins: frozenset[str]) -> None:
     options: dict[str, Any] = {
         "allow_methods": ["GET", "POST"],
         "allow_headers": ["authorization", "content-type"],
     }
-    app.add_middleware(CORSMiddleware, allow_origins=list(origins), max_age=3600, **options)
+    app.add_middleware(CORSMiddleware, allow_origins=sorted(origins), max_age=3600, **options)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,8 @@ class Engine:
     served_before: str | None = None
     _serving: Serving = field(init=False)
     _swap: threading.Lock = field(default_factory=threading.Lock)
+    _changing: threading.Lock = field(default_factory=threading.Lock)
+    _missed: list[Callable[[Serving], None]] | None = None  # by the version that is being loaded, if one is
     _poller: asyncio.Task[None] | None = None
     _log_failed: bool = False
 
@@ -205,13 +207,13 @@ class Engine:
         written = await asyncio.wrap_future(self.store.put_items(items))
         now = time.time_ns() // 1000
         fresh = [new_item(Item(item.item_id, item.features, now)) for item in items]
-        await asyncio.to_thread(self._serving.live.put_items, fresh)
+        await asyncio.to_thread(self._change, lambda serving: serving.live.put_items(fresh))
         return written
 
     async def delete_item(self, item_id: str) -> bool:
         """Delete an item; it is shown no more when this returns."""
         there = await asyncio.wrap_future(self.store.delete_item(item_id))
-        self._serving.live.withdraw([item_id])
+        self._change(lambda serving: serving.live.withdraw([item_id]))
         return there
 
     async def put_users(self, users: Sequence[User]) -> int:
@@ -221,9 +223,17 @@ class Engine:
     async def erase_user(self, user_id: str) -> Erased:
         """Remove every trace of a user but what the fitted models hold."""
         erased = await asyncio.to_thread(self.store.erase_user, user_id)
-        self._serving.live.forget(user_id)
+        await asyncio.to_thread(self._change, lambda serving: serving.forget(user_id))
         self.people.forget(user_id)
         return erased
+
+    def _change(self, change: Callable[[Serving], None]) -> None:
+        """Change what is in service, and what is being loaded, which may have read the store before."""
+        with self._changing:
+            if self._missed is not None:
+                self._missed.append(change)
+            serving = self._serving
+        change(serving)
 
     async def _follow(self) -> None:
         """Count what other processes wrote, and keep trends up to date."""
@@ -265,8 +275,9 @@ class Engine:
     def features(self, item_ids: Sequence[str]) -> list[dict[str, Any]]:
         """What is known of items, from memory; nothing for those that are not known."""
         live = self._serving.live
-        codes = np.array([live.code(item) for item in item_ids], np.int32)
-        table = live.shelf.features
+        shelf = live.shelf
+        codes = np.array([live.code(item, shelf) for item in item_ids], np.int32)
+        table = shelf.features
         if not table.width or not len(codes):
             return [{} for _ in item_ids]
         rows = table[np.maximum(codes, 0)].to_dicts()
@@ -323,7 +334,22 @@ class Engine:
         with self._swap:
             if version == self.version:
                 return
-            serving = Serving.load(self.bundle, version, self.store)
-            promote(self.bundle, version)
-            self.served_before, self._serving = self.version, serving
+            self._missed = []
+            try:
+                serving = Serving.load(self.bundle, version, self.store)
+                promote(self.bundle, version)
+                while not self._replaced(serving):
+                    pass
+            finally:
+                self._missed = None
             serving.catch_up(self.store)
+
+    def _replaced(self, serving: Serving) -> bool:
+        """Put a version into service if it has missed no change since it began to be loaded; else make up for those."""
+        with self._changing:
+            missed, self._missed = self._missed, []
+            if not missed:
+                self.served_before, self._serving = self.version, serving
+        for change in missed or ():
+            change(serving)
+        return not missed

@@ -17,7 +17,7 @@ from tastemaker.policy.policy import Policy
 from tastemaker.policy.pool import Labels, Pool, VectorLikeness
 from tastemaker.policy.shelf import Shelf
 from tastemaker.policy.slots import Rules, draw
-from tastemaker.service.asks import Ask
+from tastemaker.service.asks import Ask, Taken
 from tastemaker.service.serving import Serving
 
 __all__ = ["choose"]
@@ -53,9 +53,11 @@ def choose(
         CannotAnswerError: if nothing in service compares items, and that was asked for.
     """
     shelf = serving.live.shelf
+    taken = _in_time(ask.history)
     request = serving.live.request(
         ask.user_id,
-        history=_history(ask),
+        history=None if taken is None else [one.item_id for one in taken],
+        weights=None if taken is None else [one.weight for one in taken],
         k=ask.k,
         exclude_seen=ask.exclude_seen,
         filter=ask.filter,
@@ -73,12 +75,11 @@ def choose(
     return _adjusted(serving.policy, ask).choose(request, shelf)
 
 
-def _history(ask: Ask) -> Any:
-    if ask.history is None:
-        return None
-    if all(taken.weight == 1.0 for taken in ask.history):
-        return [taken.item_id for taken in ask.history]
-    return {taken.item_id: taken.weight for taken in ask.history}
+def _in_time(history: Sequence[Taken] | None) -> Sequence[Taken] | None:
+    """A session's history, oldest first: as given, or by its times where all are known."""
+    if history is None or any(taken.time is None for taken in history):
+        return history
+    return sorted(history, key=lambda taken: taken.time or 0)
 
 
 def _adjusted(policy: Policy, ask: Ask) -> Policy:
@@ -113,7 +114,7 @@ def _by_source(serving: Serving, ask: Ask, request: Request, shelf: Shelf) -> Ch
     if not ask.seeds:
         raise DataError(f"source {ask.source!r} needs seed_items")
     order = _BY_BASKETS if ask.source == "also_bought" else _BY_CONTENT
-    codes = np.array([serving.live.code(item) for item in ask.seeds], np.int32)
+    codes = np.array([serving.live.code(item, shelf) for item in ask.seeds], np.int32)
     scores = _likeness(_who_compares(serving, order), codes[codes >= 0], shelf)
     found = top_k(scores[None], request.k + _SPARE, **screen.rules().keywords())
     source = "also_bought" if ask.source == "also_bought" else "similar"

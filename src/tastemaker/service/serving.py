@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,28 @@ from tastemaker.policy.live import LiveCatalogue, Observed
 from tastemaker.policy.policy import Policy
 from tastemaker.policy.stock import NewItem
 from tastemaker.service.store import Event, Item, Store
+from tastemaker.service.store.features import WINDOW, moment
 
 __all__ = ["Serving", "new_item"]
 
 _log = logging.getLogger("tastemaker.service")
 _CHUNK = 5000
-_WINDOW = ("available_from", "available_until")
+_NEVER = (2**62, 0)  # where a window begins or ends whose time cannot be read: it never opens
+
+
+@dataclass
+class _Own:
+    """An event that this process posts: it counts when it is known to be kept, or has been read and nobody else counts it.
+
+    Attributes:
+        posts: how many of it are under way.
+        counted: whether it has been.
+        read: the event as the store has it, if it has been read.
+    """
+
+    posts: int = 0
+    counted: bool = False
+    read: Event | None = None
 
 
 @dataclass(eq=False)
@@ -47,7 +63,7 @@ class Serving:
     live: LiveCatalogue
     learned: int
     sequence: int = 0
-    _own: dict[str, int] = field(default_factory=dict)  # events that are counted when posted, not when read
+    _own: dict[str, _Own] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _following: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,8 +81,7 @@ class Serving:
                 raise BundleError(
                     f"the models know {ids.name} as {ids.dtype}, the service names all things by text: fit on Store.dataset()"
                 )
-        times = policy.catalogue.history.timestamp
-        serving = cls(version, models, policy, LiveCatalogue(policy), int(times.max()) if len(times) else 0)
+        serving = cls(version, models, policy, LiveCatalogue(policy), _learned(policy, bundle / version))
         serving._take_items(store)
         while serving.catch_up(store, since_fit=True):
             pass
@@ -81,7 +96,7 @@ class Serving:
         fresh = [
             new_item(item)
             for item, code in zip(items, codes.tolist(), strict=True)
-            if code < 0 or item.updated > self.learned or any(name in item.features for name in _WINDOW)
+            if code < 0 or item.updated > self.learned or any(name in item.features for name in WINDOW)
         ]
         self.live.put_items(fresh)
         self.live.withdraw(store.hidden())
@@ -108,7 +123,7 @@ class Serving:
             rows = store.since(self.sequence, _CHUNK)
             if rows:
                 with self._lock:
-                    new = [event for _, event in rows if self._own.pop(event.event_id, 0) == 0]
+                    new = [event for _, event in rows if not self._is_own(event)]
                     self.sequence = rows[-1][0]
                     self._count(
                         e for e in new if not since_fit or e.time > self.learned or e.kind == "dismiss"
@@ -119,17 +134,43 @@ class Serving:
         """These are about to be kept and counted by the caller: :meth:`catch_up` passes them over."""
         with self._lock:
             for event in events:
-                self._own[event.event_id] = self._own.get(event.event_id, 0) + 1
+                self._own.setdefault(event.event_id, _Own()).posts += 1
 
     def settle(self, events: Sequence[Event], kept: Container[int]) -> None:
-        """Count those of the expected events that have been kept, by their places; forget the others."""
+        """Count those of the expected events that have been kept, by their places, and those that another process had kept."""
         with self._lock:
-            for place, event in enumerate(events):
-                if place not in kept and self._own.get(event.event_id, 0) > 0:
-                    self._own[event.event_id] -= 1
-                    if self._own[event.event_id] == 0:
-                        del self._own[event.event_id]
-            self._count(event for place, event in enumerate(events) if place in kept)
+            self._count(
+                [
+                    found
+                    for place, event in enumerate(events)
+                    if (found := self._settled(event, place in kept))
+                ]
+            )
+
+    def _settled(self, event: Event, kept: bool) -> Event | None:
+        """What counts now that a post of an event has ended."""
+        own = self._own[event.event_id]
+        own.posts -= 1
+        found = event if kept else own.read if own.posts == 0 and not own.counted else None
+        own.counted |= found is not None
+        if own.posts == 0 and (own.read is not None or not own.counted):
+            del self._own[event.event_id]
+        return found
+
+    def _is_own(self, event: Event) -> bool:
+        """Whether an event that has been read is counted, or will be, by who posts it."""
+        own = self._own.get(event.event_id)
+        if own is None:
+            return False
+        own.read = event
+        if own.posts == 0:
+            del self._own[event.event_id]
+        return True
+
+    def forget(self, user_id: str) -> None:
+        """Remove what a user did who was erased, also what was read from the store before."""
+        with self._following:
+            self.live.forget(user_id)
 
     def _count(self, events: Iterable[Event]) -> None:
         self.live.observe(Observed(e.user_id, e.item_id, e.kind, e.time, e.value) for e in events)
@@ -137,16 +178,25 @@ class Serving:
 
 def new_item(item: Item) -> NewItem:
     """An item of the store, as a live catalogue takes it: two features of these names say when it may be shown."""
-    start, end = (_microseconds(item.features.get(name)) for name in _WINDOW)
-    features = {name: value for name, value in item.features.items() if name not in _WINDOW}
+    start, end = (
+        _microseconds(item.features.get(name), never) for name, never in zip(WINDOW, _NEVER, strict=True)
+    )
+    features = {name: value for name, value in item.features.items() if name not in WINDOW}
     return NewItem(item.item_id, features, item.updated or None, start, end)
 
 
-def _microseconds(value: Any) -> int | None:
-    if not isinstance(value, str):
+def _microseconds(value: Any, never: int) -> int | None:
+    """Since 1970; None for no time, ``never`` for what is none."""
+    if value is None:
         return None
-    moment = datetime.fromisoformat(value)
-    return int((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1e6)
+    found = moment(value) if isinstance(value, str) else None
+    return never if found is None else int(found.replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+def _learned(policy: Policy, folder: Path) -> int:
+    """The time of the newest event of a fit, but not after the models were saved: the clock of a caller may be ahead."""
+    times = policy.catalogue.history.timestamp
+    return min(int(times.max()), int(folder.stat().st_mtime * 1e6)) if len(times) else 0
 
 
 def _policy_of(models: Mapping[str, Recommender[Any]]) -> Policy:

@@ -216,6 +216,18 @@ def test_queries_take_given_features_before_stored_ones() -> None:
     assert FITTED.queries(unknown, catalogue)[0].ids.tolist() == [[0, 5, 8]]
 
 
+def test_a_given_history_leaves_what_is_stored_of_a_user() -> None:
+    catalogue = Catalogue.of(data())
+    stored, given = (
+        FITTED.queries(queries_from_ids(catalogue, users=[BIG + 1], **more), catalogue)[0]
+        for more in ({}, {"history": [[]]})
+    )
+    assert (stored.ids[0, 0], given.ids[0, 0]) == (2, 0)
+    assert given.ids[0, 1:].tolist() == stored.ids[0, 1:].tolist()
+    assert given.bags[0].ids.tolist() == stored.bags[0].ids.tolist()
+    assert given.dense.tolist() == stored.dense.tolist()
+
+
 VALUES = st.one_of(st.none(), st.sampled_from(["a", "b", "c", "ß"]))
 ROWS = st.fixed_dictionaries(
     {

@@ -108,6 +108,16 @@ def test_a_given_history_counts_for_a_bag_of_it() -> None:
     assert sum(i % 2 for i in even) <= 2
 
 
+def test_a_session_of_a_known_user_is_answered_by_what_is_stored_of_them() -> None:
+    data = taken()
+    model = tm.TwoTower(factors=8, hidden=(16,), epochs=5, learning_rate=0.01).fit(data)
+    known = model.recommend(data.users.decode_list([0]), history=[[1]], k=5, exclude_seen=False)
+    told = model.recommend(history=[[1]], features=data.user_features[:1], k=5, exclude_seen=False)
+    nobody = model.recommend(history=[[1]], k=5, exclude_seen=False)
+    assert known.lists() == told.lists()
+    assert known.scores.tobytes() == told.scores.tobytes() != nobody.scores.tobytes()
+
+
 def test_what_nobody_had_is_silent() -> None:
     """Nobody's taste was missing: not to know it is the embedding 0, not the noise that embeddings begin with."""
     model = tm.TwoTower(factors=4, hidden=(4,), epochs=2, id_dropout=0.0).fit(taken())

@@ -80,6 +80,11 @@ def test_a_long_body_is_refused_whether_its_length_is_told_or_not() -> None:
     assert ask("POST", "/echo", guard(), content=in_pieces()).status_code == 413
 
 
+@pytest.mark.parametrize("length", ["", "-1", "1e3", "9" * 5000])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    assert ask("GET", "/refused", guard(), headers={"content-length": length}).status_code == 400
+
+
 def test_an_answer_that_takes_too_long_is_cut_off() -> None:
     answer = ask("GET", "/slow", guard())
     assert answer.status_code == 503
@@ -90,6 +95,7 @@ def test_other_names_are_refused_against_rebinding() -> None:
     local = guard(hosts=frozenset({"localhost"}))
     assert ask("GET", "/refused", local).status_code == 409
     assert ask("GET", "/refused", local, headers={"host": "localhost:8000"}).status_code == 409
+    assert ask("GET", "/refused", local, headers={"host": "LocalHost:8000"}).status_code == 409
     assert ask("GET", "/refused", local, headers={"host": "evil.example"}).status_code == 421
 
 
@@ -113,7 +119,7 @@ def test_the_observer_sees_every_status() -> None:
     assert seen == [409, 500, 503, 413]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "shop.example"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "shop.example", "127.shop.example"])
 def test_it_does_not_listen_beyond_the_machine_without_a_key(host: str) -> None:
     with pytest.raises(TastemakerError, match="keys create"):
         check_listening(host, 0)

@@ -1,12 +1,14 @@
 """Keys, models and the rest of running it."""
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from service.conftest import Shop
-from tastemaker.errors import TastemakerError
+from tastemaker.errors import StoreUnavailable, TastemakerError
 from tastemaker.service.app import Settings
 from tastemaker.service.store import Store
 
@@ -39,6 +41,70 @@ def test_a_key_opens_its_scope_alone(make_shop: Make, scope: str) -> None:
         assert shop.ask(method, path, body, headers={"authorization": ""}).status_code == 401
 
 
+def test_nothing_that_somebody_unknown_sends_is_read(make_shop: Make) -> None:
+    shop = make_shop(prepare=key_for("recommend"))
+    pieces = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for piece in (b'{"user_ids": [', b'"alice"', b"]}"):
+            pieces.append(piece)
+            yield piece
+
+    headers = {"content-type": "application/json"}
+    path = "/v1/recommendations/batch"
+    for wrong in ("", "Bearer tm_0_wrong"):
+        answer = shop.ask("POST", path, content=body(), headers=headers | {"authorization": wrong})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert pieces == []
+    assert shop.ask("POST", path, content=body(), headers=headers).status_code == 200
+    assert len(pieces) == 3
+
+
+def test_a_key_that_takes_long_to_look_up_keeps_nobody_else_waiting(
+    make_shop: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, answered = make_shop(prepare=key_for("recommend")), threading.Event()
+    in_time = []
+
+    def look_up(*args: object) -> None:
+        in_time.append(answered.wait(20))
+
+    monkeypatch.setattr(shop.store.keys, "_look_up", look_up)
+
+    async def both() -> tuple[int, int]:
+        slow = asyncio.create_task(
+            shop._client.post("/v1/events", headers={"authorization": "Bearer tm_0_x"})
+        )
+        await asyncio.sleep(0.1)
+        quick = await shop._client.get("/health")
+        answered.set()
+        return (await slow).status_code, quick.status_code
+
+    assert shop.run(both()) == (401, 200)
+    assert in_time == [True]
+
+
+def test_a_store_that_is_away_is_not_told_of_to_others(
+    make_shop: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = make_shop(prepare=key_for("catalogue"))
+
+    def away() -> None:
+        raise StoreUnavailable("the database postgresql://shop@10.0.0.7/shop is unavailable")
+
+    assert shop.ask("GET", "/v1/items/squid-game").status_code == 200
+    monkeypatch.setattr(shop.store._database, "reading", away)
+    for headers in ({}, {"authorization": "Bearer tm_0_another"}):
+        for method in ("GET", "PUT"):
+            answer = shop.ask(method, "/v1/users/alice", {} if method == "PUT" else None, headers=headers)
+            if headers or method == "GET":
+                assert answer.status_code == 503
+                assert answer.headers["retry-after"] == "1"
+            assert "10.0.0.7" not in answer.text
+    assert "10.0.0.7" in caplog.text
+
+
 def test_health_needs_no_key_and_pages_ask_for_one(make_shop: Make) -> None:
     shop = make_shop(prepare=key_for("admin"))
     key = shop.headers.pop("authorization").split()[1]
@@ -61,14 +127,42 @@ def test_it_refuses_to_be_reached_from_elsewhere_without_a_key(make_shop: Make) 
     assert make_shop(Settings(host="0.0.0.0"), prepare=key_for("recommend")).list_for("alice")["items"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        (Settings(host="127.0.0.2"), "127.0.0.2:8000"),
+        (Settings(host="127.0.0.2"), "localhost"),
+        (Settings(hosts=("Shop.example",)), "shop.example"),
+    ],
+)
+def test_it_answers_where_it_listens_and_as_what_it_is_named(
+    make_shop: Make, settings: Settings, host: str
+) -> None:
+    shop = make_shop(settings)
+    assert shop.ask("GET", "/health", headers={"host": host}).status_code == 200
+    assert shop.ask("GET", "/health", headers={"host": "evil.example"}).status_code == 421
+
+
+def test_signing_in_where_no_key_is_needed(shop: Shop) -> None:
+    assert shop.ask("POST", "/sign-in", data={"key": "none", "next": "/compare"}).status_code == 303
+    answer = shop.ask("POST", "/sign-in", data={"key": "—", "next": "/"})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (422, False)
+
+
 def test_another_origin_may_ask_when_it_is_named(make_shop: Make) -> None:
     origin = {"origin": "https://shop.example"}
     asked = {"user_id": "alice"}
     assert make_shop().ask("POST", "/v1/recommendations", asked, headers=origin).status_code == 403
-    named = make_shop(Settings(origins=("https://shop.example",)))
+    named = make_shop(Settings(origins=("https://Shop.example/",)))
     answer = named.ask("POST", "/v1/recommendations", asked, headers=origin)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+def test_a_page_for_an_id_that_nobody_can_have_is_refused(shop: Shop) -> None:
+    for path in ("/?user=a%00b", "/item/squid-game?user=%1f", "/compare?left=a%0Ab", "/search?user=%7f"):
+        assert shop.ask("GET", path).status_code == 422
+    assert shop.ask("GET", "/compare?left=alice&right=&user=").status_code == 200
 
 
 def test_models_are_promoted_and_rolled_back(shop: Shop) -> None:

@@ -1,7 +1,10 @@
 """Lists over HTTP: personal, filtered, ranked, related, logged and replayed."""
 
+import io
 import math
 import random
+import threading
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -9,6 +12,7 @@ import polars as pl
 import pytest
 
 from service.conftest import Shop
+from tastemaker.service.api import catalogue
 
 
 def ids(found: dict[str, Any]) -> list[str]:
@@ -109,6 +113,38 @@ def test_windows_and_deletions_hide_items(shop: Shop) -> None:
     assert shop.ask("DELETE", f"/v1/items/{best[1]}").status_code == 404
 
 
+def test_whatever_is_answered_is_in_the_log(shop: Shop) -> None:
+    long = ["x" * 200 + str(number) for number in range(1000)]
+    assert len(long) * 200 > 65_536
+    catalogue = [item.item_id for item in shop.store.items()]
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/recommendations", {"history": long}),
+        ("/v1/recommendations", {"seed_items": [*catalogue[:1], *("語" * 200 + i for i in catalogue[:99])]}),
+        ("/v1/rank", {"items": [*catalogue, *long], "context": {"page": "y" * 60_000}}),
+    ]
+    for path, wish in wishes:
+        shown = shop.ask("POST", path, wish).json()
+        again = shop.ask("GET", f"/v1/recommendations/{shown['recommendation_id']}")
+        assert again.status_code == 200, again.text
+        assert ids(again.json()) == ids(shown)
+    refused = shop.ask("POST", "/v1/recommendations", {"context": {"page": "y" * 70_000}})
+    assert refused.status_code == 422
+    assert "context" in refused.json()["detail"]
+    assert shop.list_for("bob")["meta"]["degraded"] == []
+
+
+@pytest.mark.parametrize("window", [{"available_from": "soon"}, {"available_until": 5}])
+def test_a_window_that_is_no_time_is_refused_and_does_no_harm(shop: Shop, window: dict[str, Any]) -> None:
+    answer = shop.ask("PUT", "/v1/items/later", {"features": window})
+    assert answer.status_code == 422
+    assert "2026-01-31T08:00:00Z" in answer.json()["detail"]
+    assert shop.ask("GET", "/v1/items/later").status_code == 404
+    lines = f'{{"item_id": "later", {orjson.dumps(window).decode()[1:]}\n{{"item_id": "now"}}'
+    found = shop.ask("POST", "/v1/items/bulk", content=lines.encode()).json()
+    assert (found["written"], [r["index"] for r in found["rejected"]]) == (1, [0])
+    shop.engine.promote("v0001")  # which reads all items anew
+
+
 def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
     like = shop.ask("GET", "/v1/items/squid-game").json()["features"] | {"title": "Squid Game 2"}
     assert shop.ask("PUT", "/v1/items/squid-game-2", {"features": like}).json()["written"] == 1
@@ -119,6 +155,28 @@ def test_a_new_item_is_recommended_by_its_content(shop: Shop) -> None:
     assert {"squid-game-2"} <= set(ids(found))
     related = shop.ask("GET", "/v1/items/squid-game-2/related?k=5").json()
     assert len(related["items"]) == 5
+
+
+def test_a_session_counts_by_weight_and_in_the_order_of_its_times(shop: Shop) -> None:
+    items = [item.item_id for item in shop.store.items()[:40]]
+
+    def shown(history: list[Any]) -> list[Any]:
+        found = shop.list_for(None, history=history, k=30, explore=False, explain=True)["items"]
+        return [(item["item_id"], item["reason"]) for item in found]  # reasons are of the latest
+
+    timed = [{"item_id": item, "time": 100 - place} for place, item in enumerate(items)]
+    assert shown(timed) == shown(items[::-1]) != shown(items)
+    assert shown([*timed[:39], items[39]]) == shown(items)  # where one has no time, as they come
+    heavy = [{"item_id": items[0], "weight": 50.0}, *items[1:]]
+    assert shown(heavy) != shown(items)
+
+
+def test_ids_with_slashes_are_ids_like_others(shop: Shop) -> None:
+    like = shop.ask("GET", "/v1/items/squid-game").json()["features"]
+    assert shop.ask("PUT", "/v1/items/films/2021/squid", {"features": like}).json()["written"] == 1
+    assert shop.ask("GET", "/v1/items/films/2021/squid").json()["item_id"] == "films/2021/squid"
+    for path in ("films/2021/squid", "films%2F2021%2Fsquid"):
+        assert len(shop.ask("GET", f"/v1/items/{path}/related?k=5").json()["items"]) == 5
 
 
 def test_related_items_leave_out_the_item_and_what_the_user_has_had(shop: Shop) -> None:
@@ -197,14 +255,53 @@ def test_bulk_takes_lines_and_parquet(shop: Shop) -> None:
     assert answer["written"] == 1
     assert [r["index"] for r in answer["rejected"]] == [1, 2]
     table = pl.DataFrame({"user_id": ["p1", "p2"], "age": [20, 30]})
-    import io
-
     file = io.BytesIO()
     table.write_parquet(file)
     headers = {"content-type": "application/vnd.apache.parquet"}
     assert shop.ask("POST", "/v1/users/bulk", content=file.getvalue(), headers=headers).json()["written"] == 2
     assert shop.ask("GET", "/v1/users/p2").json()["features"] == {"age": 30}
     assert shop.ask("POST", "/v1/items/bulk", content=b"nonsense").status_code == 400
+
+
+def test_types_that_json_has_not_come_as_what_it_has(shop: Shop) -> None:
+    moment = datetime(2024, 1, 31, 8, 30)
+    table = pl.DataFrame(
+        {
+            "item_id": ["later"],
+            "here": [moment],
+            "there": pl.Series([moment]).dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Seoul"),
+            "coarse": pl.Series([moment], dtype=pl.Datetime("ms")),
+            "day": [moment.date()],
+            "price": pl.Series(["1.50"]).cast(pl.Decimal(10, 2)),
+            "available_from": [datetime(2099, 1, 1)],
+        }
+    )
+    file = io.BytesIO()
+    table.write_parquet(file)
+    headers = {"content-type": "application/vnd.apache.parquet"}
+    answer = shop.ask("POST", "/v1/items/bulk", content=file.getvalue(), headers=headers).json()
+    assert answer == {"written": 1, "rejected": []}
+    features = shop.ask("GET", "/v1/items/later").json()["features"]
+    assert features.pop("available_from").startswith("2099-01-01T00:00:00")
+    assert features == {
+        **dict.fromkeys(("here", "there", "coarse"), "2024-01-31T08:30:00.000000Z"),
+        "day": "2024-01-31",
+        "price": 1.5,
+    }
+    assert shop.store.schema("items")["there"] == "datetime"
+    assert "later" not in ids(shop.ask("POST", "/v1/rank", {"items": ["later"]}).json())
+
+
+def test_an_upload_is_read_beside_the_event_loop(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, threads = catalogue._from_lines, []
+
+    def noted(body: bytes) -> Any:
+        threads.append(threading.current_thread())
+        return read(body)
+
+    monkeypatch.setattr(catalogue, "_from_lines", noted)
+    assert shop.ask("POST", "/v1/items/bulk", content=b'{"item_id": "a1"}').json()["written"] == 1
+    assert threads[0] is not threading.main_thread()
 
 
 def test_an_erased_user_leaves_no_trace(shop: Shop) -> None:

@@ -1,4 +1,6 @@
 import hashlib
+import time
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -92,3 +94,26 @@ def test_keys_that_were_right_go_on_while_the_database_is_away(
     assert store.keys.verify(text) == key
     with pytest.raises(StoreUnavailable):
         store.keys.verify(text + "x")
+
+
+def test_while_the_database_is_away_it_is_asked_again_only_after_a_while(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, text = store.keys.create("shop", ["events"])
+    assert store.keys.remembered(text) is None
+    store.keys.verify(text)
+    assert store.keys.remembered(text) == key
+    times, asked = [time.monotonic() + 60], []
+
+    def away() -> None:
+        asked.append(1)
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store._database, "reading", away)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: times[-1]))
+    assert store.keys.remembered(text) is None
+    assert [store.keys.verify(text) for _ in range(5)] == [key] * 5
+    assert len(asked) == 1
+    times.append(times[-1] + 60)
+    assert store.keys.verify(text) == key
+    assert len(asked) == 2

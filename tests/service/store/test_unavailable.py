@@ -14,6 +14,7 @@ from service.store.made import decision, event
 from tastemaker.errors import StoreUnavailable
 from tastemaker.service.store import Event, Item, Store
 from tastemaker.service.store import writer as module
+from tastemaker.service.store.tables import events
 
 
 def thick(name: str, count: int = 50) -> list[Event]:
@@ -112,6 +113,14 @@ def test_while_another_process_holds_the_lock_nothing_is_acknowledged(
         other.execute("ROLLBACK")
         other.close()
         assert store.post([event("e1")]).result().accepted == 1
+
+
+def test_errors_tell_no_values(store: Store) -> None:
+    row = {"event_id": "e1", "user_id": "a-secret-name", "item_id": "tea", "kind": "like", "time": 1}
+    with pytest.raises(sa.exc.IntegrityError) as error, store._database.writing() as connection:
+        connection.execute(events.insert().values([row, row]))
+    assert "INSERT INTO events" in str(error.value)
+    assert "a-secret-name" not in str(error.value)
 
 
 def test_a_postgres_server_that_hangs_up_is_found_again(postgres_url: str) -> None:

@@ -29,7 +29,12 @@ def test_a_card_takes_what_the_catalogue_has() -> None:
 
 def test_pictures_come_from_this_host_alone() -> None:
     assert card_of("x", {"picture": "/pictures/x.png"}, None).picture == "/pictures/x.png"
-    assert card_of("x", {"picture": "https://elsewhere.example/x.png"}, None).picture == ""
+    for elsewhere in (
+        "https://elsewhere.example/x.png",
+        "//elsewhere.example/x.png",
+        "/\\\\elsewhere.example/x.png",
+    ):
+        assert card_of("x", {"picture": elsewhere}, None).picture == ""
 
 
 def test_features_are_shown_in_words() -> None:

@@ -1,6 +1,6 @@
 """What a click model has learned, and what users, contexts and items bring to its logit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from tastemaker.models.neural.click_terms import Parts, SideTables, Terms, besid
 from tastemaker.models.neural.encoded import Encoded
 from tastemaker.models.neural.features import FeatureState
 
-__all__ = ["Asked", "ClickState", "asked_by", "crossed", "item_terms", "items_of", "without_replaced"]
+__all__ = ["Asked", "ClickState", "asked_by", "crossed", "item_terms", "items_of"]
 
 Float32 = NDArray[np.float32]
 
@@ -52,16 +52,9 @@ class Asked:
 def asked_by(fitted: Fitted[ClickState], queries: Queries, parts: Parts) -> Asked:
     """The queries' side."""
     features = fitted.state.pipeline
-    users, context = features.queries(without_replaced(queries), fitted.catalogue)
+    users, context = features.queries(queries, fitted.catalogue)
     both = beside(users, context)
     return Asked(users, context, terms(both, _tables(fitted.state, slice(None, both.dense.shape[1])), parts))
-
-
-def without_replaced(queries: Queries) -> Queries:
-    """A given history replaces the stored one, and with it what was learned about the user's id."""
-    if not queries.given.any():
-        return queries
-    return replace(queries, users=np.where(queries.given, -1, queries.users).astype(np.int32))
 
 
 def item_terms(fitted: Fitted[ClickState], parts: Parts) -> Terms:

@@ -122,12 +122,15 @@ class FittedFeatures:
         return self.encode(Given.of("context", table, nobody))
 
     def queries(self, queries: Queries, catalogue: Catalogue) -> tuple[Encoded, Encoded]:
-        """The users and the contexts of queries: given features, else the stored ones of known users, else nothing."""
+        """The users and the contexts of queries: given features, else the stored ones of known users, else nothing.
+
+        A given history takes the place of the stored one, and of what was learned about the user's id from that.
+        """
         table = queries.features
         if table is None:
             table = _rows_or_nulls(catalogue.user_features, queries.users)
         history = queries.history if "user.history" in self.ranges else None
-        users = self.user(table, queries.users, history)
+        users = self.user(table, np.where(queries.given, -1, queries.users), history)
         return users, self.context(queries.context, len(queries))
 
     def cross_ids(self, user: Encoded, item: Encoded, context: Encoded) -> Ragged:

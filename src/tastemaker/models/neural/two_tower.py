@@ -12,7 +12,6 @@ from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
 from tastemaker.models.checks import between, whole
-from tastemaker.models.neural.click_state import without_replaced
 from tastemaker.models.neural.click_terms import beside, field_vectors, row_sums
 from tastemaker.models.neural.ctr import hidden_sizes
 from tastemaker.models.neural.encoded import Encoded
@@ -137,7 +136,7 @@ class TwoTower(DotProduct[TwoTowerState]):
     def _query_vectors(self, fitted: Fitted[TwoTowerState], queries: Queries) -> Float32:
         """float32[q, factors], of length 1 / temperature."""
         state = fitted.state
-        users, context = state.pipeline.queries(without_replaced(queries), fitted.catalogue)
+        users, context = state.pipeline.queries(queries, fitted.catalogue)
         tower = _tower(fitted, "query", state.query_weights, state.query_biases)
         return _unit(tower(_inputs(beside(users, context), state.factors))) / np.float32(self.temperature)
 

@@ -1,11 +1,13 @@
 """Items and users: one by one, and many at once as NDJSON or Parquet."""
 
+import asyncio
 import io
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 import polars as pl
+import polars.selectors as cs
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from tastemaker.service.api.models import (
@@ -102,7 +104,9 @@ async def put_many(table: Literal["items", "users"], request: Request, engine: E
     body = await request.body()
     parquet = "parquet" in request.headers.get("content-type", "")
     key = "item_id" if table == "items" else "user_id"
-    rows = _from_parquet(body) if parquet else _from_lines(body)
+    rows = await asyncio.to_thread(
+        _from_parquet if parquet else _from_lines, body
+    )  # others need not wait for it
     make: Callable[[str, dict[str, Any]], Any] = Item if table == "items" else User
     good, places, rejected = [], [], []
     for place, row in enumerate(rows):
@@ -145,7 +149,17 @@ def _from_lines(body: bytes) -> list[Any]:
 
 
 def _from_parquet(body: bytes) -> list[Any]:
+    """Rows as JSON has them: times and dates as text (ISO 8601, UTC), decimals as floats."""
+    utc = [
+        cs.datetime(time_zone=None).dt.replace_time_zone("UTC"),
+        cs.datetime(time_zone="*").dt.convert_time_zone("UTC"),
+    ]
+    as_json = [
+        cs.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"),
+        cs.date().cast(pl.String),
+        cs.decimal().cast(pl.Float64),
+    ]
     try:
-        return pl.read_parquet(io.BytesIO(body)).to_dicts()
+        return pl.read_parquet(io.BytesIO(body)).with_columns(*utc).with_columns(*as_json).to_dicts()
     except pl.exceptions.PolarsError as error:
         raise ProblemError(400, f"the body is not a Parquet file: {str(error).splitlines()[0]}") from error

@@ -5,6 +5,7 @@ the headers that keep a browser from doing more with a page than it should.
 """
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tastemaker.service.api.problems import send_problem
 
-__all__ = ["Guard", "Limits", "is_loopback"]
+__all__ = ["UNSAFE", "Guard", "Limits", "is_loopback"]
 
-_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Methods that change something, or send a body."""
+_LONGEST_LENGTH = 18  # digits of a Content-Length
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -37,10 +39,13 @@ SECURE_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a socket that listens on ``host``.
 
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("127.example.com")
+    (True, False, False)
     """
-    return host in _LOOPBACK or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ class Guard:
         app: what it guards.
         limits: how much one request may ask for.
         origins: other origins whose pages may send requests (with a browser key).
-        hosts: names under which the service answers; empty: any.
+        hosts: names under which the service answers, in lower case; empty: any.
         observe: told of every answer: method, path template, status, seconds.
     """
 
@@ -119,15 +124,15 @@ class Guard:
                 f"this service does not answer as {host!r}; reach it as {', '.join(sorted(self.hosts))}",
             )
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if scope["method"] in _UNSAFE and origin and not self._allowed(origin, host):
+        if scope["method"] in UNSAFE and origin and not self._allowed(origin, host):
             return (
                 403,
                 f"pages of {origin} may not send requests here; start the service with --origin {origin}",
             )
         length = headers.get(b"content-length", b"0")
         limit = self.limits.bulk_body if is_bulk(scope["path"]) else self.limits.body
-        if not length.isdigit():
-            return 400, "the header Content-Length must be a number"
+        if not length.isdigit() or len(length) > _LONGEST_LENGTH:
+            return 400, "the header Content-Length must be a number of bytes"
         return (413, _too_large(limit)) if int(length) > limit else None
 
     def _allowed(self, origin: str, host: str) -> bool:
@@ -144,12 +149,12 @@ def _too_large(limit: int) -> str:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without the port.
+    """The name in a Host header, in lower case and without the port.
 
-    >>> _name("localhost:8000"), _name("[::1]:8000")
+    >>> _name("LocalHost:8000"), _name("[::1]:8000")
     ('localhost', '::1')
     """
-    return host[1:].split("]")[0] if host.startswith("[") else host.split(":")[0]
+    return (host[1:].split("]")[0] if host.startswith("[") else host.split(":")[0]).lower()
 
 
 class _Body:

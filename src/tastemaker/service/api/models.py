@@ -2,7 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from tastemaker.errors import DataError
+from tastemaker.service.store.values import to_json
 
 __all__ = [
     "BatchLine",
@@ -38,6 +41,17 @@ Name = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]*$")
 ]
 Context = dict[Annotated[str, StringConstraints(max_length=64)], JsonValue]
+
+
+def _fits_the_log(context: dict[str, Any]) -> dict[str, Any]:
+    try:
+        to_json(context, "context")
+    except DataError as error:
+        raise ValueError(str(error)) from error
+    return context
+
+
+Kept = Annotated[Context, AfterValidator(_fits_the_log)]
 Kind = Literal["impression", "click", "view", "dwell", "cart", "purchase", "rating", "like", "dismiss"]
 Source = Literal["also_bought", "similar", "trending", "new"]
 
@@ -53,7 +67,11 @@ class HistoryEntry(_Body):
 
     item_id: Id
     weight: float = Field(1.0, gt=0, le=1000, description="How much it counts.")
-    time: int | None = Field(None, ge=0, description="Microseconds since 1970, UTC.")
+    time: int | None = Field(
+        None,
+        ge=0,
+        description="Microseconds since 1970, UTC. Where all have one, they are put in this order.",
+    )
 
 
 class _Wish(_Body):
@@ -66,7 +84,7 @@ class _Wish(_Body):
         max_length=1000,
         description="What this session has done, oldest first; item ids alone count as liked.",
     )
-    context: Context = Field(default_factory=dict, max_length=50)
+    context: Kept = Field(default_factory=dict, max_length=50)
     filter: str | None = Field(
         None,
         max_length=1000,
@@ -285,7 +303,7 @@ class EventsResponse(BaseModel):
 class ItemIn(_Body):
     """What is known of an item. Its first value gives a feature its type: number, truth, text, list of texts, or time (ISO 8601).
 
-    ``available_from`` and ``available_until`` are times that say when it may be shown.
+    ``available_from`` and ``available_until`` are times, of UTC unless they name a zone, that say when it may be shown.
     """
 
     model_config = ConfigDict(
@@ -359,6 +377,5 @@ class ModelsResponse(BaseModel):
 class Health(BaseModel):
     """Whether the service does its work."""
 
-    status: Literal["ok", "degraded", "starting"]
+    status: Literal["ok", "degraded"]
     degraded: list[str] = Field(default_factory=list)
-    details: dict[str, Any] = Field(default_factory=dict)

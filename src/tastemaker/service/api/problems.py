@@ -22,6 +22,7 @@ __all__ = [
     "problem_response",
     "responses",
     "send_problem",
+    "unavailable",
 ]
 
 MEDIA_TYPE = "application/problem+json"
@@ -135,8 +136,15 @@ async def _of_validation(_: Request, error: Exception) -> Response:
 async def _of_tastemaker(_: Request, error: Exception) -> Response:
     """What was asked cannot be done; or not now."""
     if isinstance(error, StoreUnavailable):
-        return problem_response(503, str(error), headers={"retry-after": "1"})
+        problem = unavailable(error)
+        return problem_response(problem.status, problem.detail, headers=problem.headers)
     return problem_response(422, str(error))
+
+
+def unavailable(error: StoreUnavailable) -> ProblemError:
+    """What is told of a store that is away: not where it is, which the log has."""
+    _log.warning("%s", error)
+    return ProblemError(503, "the store cannot do this now; try again later", headers={"retry-after": "1"})
 
 
 async def _of_surprise(request: Request, error: Exception) -> Response:

@@ -25,14 +25,14 @@ class RateLimiter:
     clock: Callable[[], float] = time.monotonic
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
-    def wait(self, caller: str, rate: float, cost: float = 1.0) -> float:
-        """Take ``cost`` tokens from the caller's bucket; else the seconds until there are enough of them."""
+    def wait(self, caller: str, rate: float) -> float:
+        """Take a token from the caller's bucket; else the seconds until there is one."""
         now, size = self.clock(), max(10.0, rate / 2)
         tokens, then = self._buckets.get(caller, (size, now))
         tokens = min(size, tokens + (now - then) * rate)
-        enough = tokens >= cost
-        self._buckets[caller] = (tokens - cost if enough else tokens, now)
+        enough = tokens >= 1
+        self._buckets[caller] = (tokens - 1 if enough else tokens, now)
         self._buckets.move_to_end(caller)
         if len(self._buckets) > _CALLERS:
             self._buckets.popitem(last=False)
-        return 0.0 if enough else (cost - tokens) / rate
+        return 0.0 if enough else (1 - tokens) / rate

@@ -65,7 +65,7 @@ async def replay(recommendation_id: _IdPath, engine: EngineOf) -> Response:
 
 
 @router.get(
-    "/items/{item_id}/related", response_model=RecommendationResponse, responses=_ERRORS | responses(404)
+    "/items/{item_id:path}/related", response_model=RecommendationResponse, responses=_ERRORS | responses(404)
 )
 async def related(
     item_id: _IdPath,

@@ -5,20 +5,23 @@ alone, so that no other site's page and no proxy can speak through it. If there 
 elsewhere, every request but those for health needs one.
 """
 
+import asyncio
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
-from tastemaker.errors import TastemakerError
-from tastemaker.service.api.guard import Limits, is_loopback
-from tastemaker.service.api.problems import ProblemError
+from tastemaker.errors import StoreUnavailable, TastemakerError
+from tastemaker.service.api.guard import UNSAFE, Limits, is_loopback
+from tastemaker.service.api.problems import ProblemError, send_problem, unavailable
 from tastemaker.service.api.rate import RateLimiter
-from tastemaker.service.store import BROWSER, Keys
+from tastemaker.service.store import BROWSER, Key, Keys
 
-__all__ = ["COOKIE", "Access", "Caller", "Scope", "check_listening", "needs"]
+__all__ = ["COOKIE", "Access", "Caller", "KeyFirst", "Scope", "check_listening", "needs"]
 
 Scope = Literal["recommend", "events", "catalogue", "admin"]
 COOKIE = "tastemaker_key"
@@ -59,42 +62,44 @@ class Access:
     limits: Limits
     limiter: RateLimiter = field(default_factory=RateLimiter)
 
-    def caller(self, request: Request, text: str | None) -> Caller | None:
+    async def caller(self, request: Request, text: str | None) -> Caller | None:
         """Who sent a request, by the key in it; None for an unknown key."""
-        address = request.client.host if request.client else "unknown"
+        address = _whence(request)
         if self.open:
             return Caller(address, _ALL, self.limits.rate)
-        key = self.keys.verify(text) if text else None
+        key = await self._key(text) if text else None
         if key is None:
             return None
         if key.scopes <= set(BROWSER):  # pages may carry it: each of their visitors counts alone
             return Caller(f"{key.key_id}@{address}", key.scopes, self.limits.browser_rate)
         return Caller(key.key_id, key.scopes, self.limits.rate)
 
-    def admit(self, request: Request, text: str | None, scope: Scope) -> Caller:
+    async def _key(self, text: str) -> Key | None:
+        """The key with this text; a database that is slow keeps nobody else waiting."""
+        return self.keys.remembered(text) or await asyncio.to_thread(self.keys.verify, text)
+
+    async def admit(self, request: Request, text: str | None, scope: Scope) -> Caller:
         """Let a request through, or say what it lacks.
 
         Raises:
             ProblemError: 401 without a key that is known, 403 without the scope, 429 too soon after others.
         """
-        caller = self.known(request, text)
+        caller = await self.known(request, text)
         if scope not in caller.scopes and "admin" not in caller.scopes:
             may = ", ".join(sorted(caller.scopes)) or "nothing"
             raise ProblemError(403, f"this needs a key with the scope '{scope}'; this one opens: {may}")
         self._slow_down(caller.name, caller.rate)
         return caller
 
-    def known(self, request: Request, text: str | None) -> Caller:
+    async def known(self, request: Request, text: str | None) -> Caller:
         """Who sent a request.
 
         Raises:
             ProblemError: 401 without a key that is known, 429 for too many of these.
         """
-        caller = self.caller(request, text)
+        caller = await self.caller(request, text)
         if caller is None:
-            self._slow_down(
-                f"unknown@{request.client.host if request.client else ''}", self.limits.browser_rate
-            )
+            self._slow_down(f"unknown@{_whence(request)}", self.limits.browser_rate)
             raise ProblemError(
                 401,
                 "this needs a key: send it as 'Authorization: Bearer KEY'; 'tastemaker keys create' makes one",
@@ -124,13 +129,53 @@ class _Needs:
         credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
     ) -> Caller:
         access: Access = request.app.state.access
-        text = credentials.credentials if credentials else request.cookies.get(COOKIE)
-        return access.admit(request, text, self.scope)
+        return await access.admit(request, _text(request, credentials), self.scope)
+
+
+def _text(request: Request, credentials: HTTPAuthorizationCredentials | None) -> str | None:
+    return credentials.credentials if credentials else request.cookies.get(COOKIE)
+
+
+@dataclass(frozen=True, eq=False)
+class KeyFirst:
+    """The layer that reads no body of somebody unknown: routes look at the key after the body.
+
+    Attributes:
+        app: what it protects under ``/v1``.
+        access: who is known.
+    """
+
+    app: ASGIApp
+    access: Access
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Let a request through whose key is known, and such as need none."""
+        if scope["type"] == "http" and scope["method"] in UNSAFE and scope["path"].startswith("/v1/"):
+            request = Request(scope)
+            try:
+                await self.access.known(request, _text(request, await _bearer(request)))
+            except (ProblemError, StoreUnavailable) as error:
+                problem = unavailable(error) if isinstance(error, StoreUnavailable) else error
+                await send_problem(send, problem.status, problem.detail, problem.headers)
+                return
+        await self.app(scope, receive, send)
 
 
 def needs(scope: Scope) -> _Needs:
     """A dependency that lets only callers with ``scope`` through."""
     return _Needs(scope)
+
+
+def _whence(request: Request) -> str:
+    """The address of who asks; of version 6 the network, in which everybody may have as many addresses as they like."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def check_listening(host: str, keys: int) -> bool:

@@ -71,7 +71,7 @@ def putting(table: Table, rows: Sequence[Item] | Sequence[User]) -> Callable[[sa
     The function raises RejectedRows for ids or features that cannot be taken.
     """
     key = "item_id" if table == "items" else "user_id"
-    given = [_prepared(getattr(row, key), row.features) for row in rows]
+    given = [_prepared(table, getattr(row, key), row.features) for row in rows]
 
     def put(connection: sa.Connection) -> int:
         typed.declare(connection, table, _check(given, typed.schema(connection, table)))
@@ -92,8 +92,8 @@ class _Prepared(NamedTuple):
     wrong: str | None
 
 
-def _prepared(id_: str, values: Mapping[str, Any]) -> _Prepared:
-    wrong = complaint_about_id(id_, "id") or typed.complaint(values)
+def _prepared(table: Table, id_: str, values: Mapping[str, Any]) -> _Prepared:
+    wrong = complaint_about_id(id_, "id") or typed.complaint(values, table)
     if wrong is None:
         try:
             return _Prepared(id_, values, to_json(dict(values), f"features of {id_!r}"), None)

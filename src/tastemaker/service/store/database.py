@@ -40,16 +40,19 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parsed(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"hide_parameters": True}  # errors are logged, and values are somebody's
         if self.sqlite:
-            self._reader = sa.create_engine(self.url, pool_size=8, max_overflow=24, pool_timeout=_BUSY)
-            self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0)
+            self._reader = sa.create_engine(
+                self.url, pool_size=8, max_overflow=24, pool_timeout=_BUSY, **options
+            )
+            self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
             for engine in (self._reader, self._writer):
                 sa.event.listen(engine, "connect", _prepare_sqlite)
             sa.event.listen(self._writer, "begin", _begin_immediately)
         else:
             require("psycopg", "postgres")
             patience = {"connect_timeout": int(_BUSY), "tcp_user_timeout": int(_BUSY * 1000)}
-            options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": patience}
+            options |= {"pool_pre_ping": True, "connect_args": patience}
             self._reader = sa.create_engine(
                 self.url,
                 isolation_level="AUTOCOMMIT",

@@ -21,6 +21,7 @@ __all__ = ["ROLES", "Decision", "Log", "Slot", "decision", "log_job", "unpacked"
 ROLES = ("exploit", "explore", "pinned")
 _SLOT = ("item_id", "score", "propensity", "role", "source", "reason")
 _QUICK = 1  # zlib level
+_LONGEST_LIST = 1 << 22  # bytes of JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def _row(made: Decision) -> dict[str, Any]:
     return {
         "recommendation_id": made.recommendation_id,
         "user_id": made.user_id,
-        "history": to_json(list(made.history), "history"),
+        "history": to_json(list(made.history), "history", _LONGEST_LIST),
         "surface": made.surface,
         "time": int(made.time),
         "policy": made.policy,
@@ -154,11 +155,11 @@ def _row(made: Decision) -> dict[str, Any]:
         "model": made.model,
         "seed": int(made.seed),
         "k": int(made.k),
-        "slots": to_json(slots, "slots"),
+        "slots": to_json(slots, "slots", _LONGEST_LIST),
         "log_probability": float(made.log_probability),
         "candidates": zlib.compress("\n".join(made.candidates).encode(), _QUICK),
         "utilities": zlib.compress(np.asarray(made.utilities, "<f8").tobytes(), _QUICK),
-        "request": to_json(dict(made.request), "request"),
+        "request": to_json(dict(made.request), "request", _LONGEST_LIST),
         "meta": to_json(dict(made.meta), "meta"),
     }
 

@@ -14,6 +14,7 @@ from tastemaker.service.store.values import is_mapping, is_number
 
 __all__ = [
     "TYPES",
+    "WINDOW",
     "FeatureType",
     "Table",
     "as_column",
@@ -21,6 +22,7 @@ __all__ = [
     "declare",
     "learned",
     "misfit",
+    "moment",
     "schema",
     "type_of",
 ]
@@ -38,6 +40,8 @@ TYPES: dict[FeatureType, pl.DataType] = {
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?")
 _LONGEST_NAME = 128
 _TAKEN = ("item_id", "user_id")
+WINDOW = ("available_from", "available_until")
+"""Features of an item that say when it may be shown; always times."""
 
 
 def type_of(value: Any) -> FeatureType | None:
@@ -51,19 +55,23 @@ def type_of(value: Any) -> FeatureType | None:
     if is_number(value):
         return "int" if isinstance(value, int) else "float"
     if isinstance(value, str):
-        return "datetime" if _moment(value) is not None else "str"
+        return "datetime" if moment(value) is not None else "str"
     if isinstance(value, Sequence) and value and all(isinstance(v, str) for v in value):
         return "list[str]"
     return None
 
 
-def _moment(text: str) -> datetime | None:
-    """The time, in UTC without a zone, of text such as ``2026-01-31T08:00:00Z``; None if it is no time."""
+def moment(text: str) -> datetime | None:
+    """The time, in UTC without a zone, of text such as ``2026-01-31T08:00:00Z``; None if it is no time.
+
+    >>> moment("2026-01-31T08:00:00+01:00"), moment("soon")
+    (datetime.datetime(2026, 1, 31, 7, 0), None)
+    """
     if not _TIME.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
     except (ValueError, OverflowError):
         return None
 
@@ -80,8 +88,12 @@ def _fits(value: Any, kind: FeatureType) -> bool:
     return kind == "list[str]" and isinstance(value, list | tuple) and not value
 
 
-def complaint(row: Any) -> str | None:
-    """Why the features of a row cannot be taken, whatever is declared; None if they can."""
+def complaint(row: Any, table: Table) -> str | None:
+    """Why the features of a row cannot be taken, whatever is declared; None if they can.
+
+    >>> complaint({"available_from": "soon"}, "items")
+    "feature 'available_from': expected a time such as 2026-01-31T08:00:00Z, got 'soon'"
+    """
     if not is_mapping(row):
         return f"features: expected a mapping from names to values, got {row!r:.80}"
     for name, value in row.items():
@@ -89,6 +101,8 @@ def complaint(row: Any) -> str | None:
             return f"feature {name[:40]!r}: expected a name of 1 to {_LONGEST_NAME} characters that is not an id's"
         if value is not None and value != [] and type_of(value) is None:
             return f"feature {name!r}: expected one of {', '.join(TYPES)}, got {value!r:.80}"
+        if table == "items" and name in WINDOW and value is not None and type_of(value) != "datetime":
+            return f"feature {name!r}: expected a time such as 2026-01-31T08:00:00Z, got {value!r:.80}"
     return None
 
 
@@ -138,7 +152,7 @@ def declare(connection: sa.Connection, table: Table, types: Mapping[str, Feature
 def as_column(name: str, values: Sequence[Any], kind: FeatureType) -> pl.Series:
     """The values of one feature as a typed column; times without a zone, in UTC."""
     if kind == "datetime":
-        values = [None if v is None else _moment(v) for v in values]
+        values = [None if v is None else moment(v) for v in values]
     elif kind == "float":
         values = [None if v is None else float(v) for v in values]
     return pl.Series(name, values, dtype=TYPES[kind])

@@ -93,16 +93,24 @@ class Keys:
         digest = _digest(text)
         with self._lock:
             key, since = self._right.get(digest, (None, 0.0))
-        if key is not None and time.monotonic() - since < _FRESH:
-            return key
+            if key is not None and time.monotonic() - since < _FRESH:
+                return key
+            if key is not None:  # others need not wait for this look-up, nor repeat it at once if it fails
+                self._right[digest] = (key, time.monotonic())
         try:
-            key = self._look_up(text, digest)
+            found = self._look_up(text, digest)
         except StoreUnavailable:
             if key is None:
                 raise
             return key
-        self._remember(digest, key)
-        return key
+        self._remember(digest, found)
+        return found
+
+    def remembered(self, text: str) -> Key | None:
+        """The key with this text, if it was right within the last seconds; the database is not asked."""
+        with self._lock:
+            key, since = self._right.get(_digest(text), (None, 0.0))
+        return key if time.monotonic() - since < _FRESH else None
 
     def all(self) -> list[Key]:
         """All keys, the revoked ones too, oldest first."""

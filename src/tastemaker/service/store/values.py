@@ -48,8 +48,8 @@ def complaint_about_id(value: Any, what: str) -> str | None:
     return f"{what}: expected text of 1 to 256 characters without control characters, got {shown}"
 
 
-def to_json(value: Any, what: str) -> str:
-    """Compact JSON.
+def to_json(value: Any, what: str, longest: int = _LONGEST_JSON) -> str:
+    """Compact JSON of at most ``longest`` bytes.
 
     Raises:
         DataError: for what JSON cannot hold (NaN, objects), what UTF-8 cannot (lone surrogates), or too much of it.
@@ -59,8 +59,8 @@ def to_json(value: Any, what: str) -> str:
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{what}: expected JSON, got {str(value)[:80]!r} ({error})") from error
-    if size > _LONGEST_JSON:
-        raise DataError(f"{what}: {size:,} bytes of JSON are more than {_LONGEST_JSON:,}")
+    if size > longest:
+        raise DataError(f"{what}: {size:,} bytes of JSON are more than {longest:,}")
     return text
 
 

@@ -22,7 +22,7 @@ __all__ = ["install"]
 
 router = APIRouter(include_in_schema=False)
 _FOUND = 60
-_Text = Annotated[str | None, Query(max_length=256)]
+_Text = Annotated[str | None, Query(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 def install(app: FastAPI) -> None:
@@ -126,10 +126,12 @@ async def sign_in(request: Request) -> Response:
     key, target = (form.get(name, [""])[0] for name in ("key", "next"))
     access: Access = request.app.state.access
     try:
-        access.known(request, key)
+        await access.known(request, key)
     except ProblemError as problem:
         told = "This key is not known here." if problem.status == 401 else problem.detail
         return _sign_in_page(told, target, problem.status)
+    if not key.isascii():  # which opens a service that asks for none, but no cookie can hold
+        return _sign_in_page("A key has no such letters.", target, 422)
     to = target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
@@ -147,7 +149,7 @@ async def _page(request: Request, template: str, scope: Scope, content: Any) -> 
     """A page, for those who may see it; else the way in."""
     access: Access = request.app.state.access
     try:
-        access.admit(request, request.cookies.get(COOKIE), scope)
+        await access.admit(request, request.cookies.get(COOKIE), scope)
     except ProblemError as problem:
         if problem.status != 401:
             return _told(request, problem.status, problem.detail)

@@ -92,10 +92,19 @@ def card_of(item_id: str, features: Features, user: str | None, **more: Any) -> 
         line=" · ".join([*kinds[:3], *([year] if year else [])]),
         about=_first(features, _ABOUT),
         cover=cover(item_id, kinds[0] if kinds else ""),
-        picture=picture if isinstance(picture, str) and picture.startswith("/") else "",
+        picture=picture if isinstance(picture, str) and _is_ours(picture) else "",
         href=f"/item/{quote(item_id, safe='')}{query_of(user=user)}",
         **more,
     )
+
+
+def _is_ours(address: str) -> bool:
+    """Whether an address is of this host: pages ask no other one.
+
+    >>> _is_ours("/covers/heat.jpg"), _is_ours("//elsewhere.example/heat.jpg")
+    (True, False)
+    """
+    return address.startswith("/") and not address.startswith(("//", "/\\"))
 
 
 def title_of(item_id: str, features: Features) -> str:
