@@ -3,6 +3,7 @@
     make bench BENCH=serve
     make bench BENCH=serve ARGS="--items 100000 --rates 50 150 --seconds 30"
     make bench BENCH=serve ARGS=--write                 # also puts the table into docs/benchmarks.md
+    make bench BENCH=serve ARGS="--memory 200000 --items 10000"     # how much memory grows; takes a quarter of an hour
 
 The service is one process on one core, with SQLite in a folder, 50,000 users and the policy of `policy.py`: a factor model of 64
 factors, diversity, a cap, a slot for new items and exploration; seen items left out, half of the requests with a filter, every
@@ -38,6 +39,8 @@ from tastemaker.policy.policy import Policy
 from tastemaker.service.store import Store, User
 
 CONNECTIONS = 64
+WARM_UP = 20_000  # requests after which memory is looked at first
+GROWTH = 1.05
 TARGETS = {"rate": 150.0, "median": 10.0, "p99": 25.0, "single": 1_500.0, "batched": 20_000.0}
 
 
@@ -167,6 +170,37 @@ def events(prefix: str, n: int, count: int, items: int) -> bytes:
     return json.dumps({"events": made}).encode()
 
 
+def resident(pid: int) -> float:
+    """MB of memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+async def grown(port: int, pid: int, items: int, requests: int) -> tuple[float, float]:
+    """MB after the first requests, and after so many more: lists, and an event after each twentieth."""
+    client = Client(port)
+    await client.connect()
+    sizes = []
+    done = 0
+
+    async def one(until: int) -> None:
+        nonlocal done
+        while done < until:
+            done += 1
+            n = done
+            await client.post("/v1/recommendations", question(n))
+            if n % 20 == 0:
+                await client.post("/v1/events", events("memory", n, 1, items))
+
+    for until in (WARM_UP, WARM_UP + requests):
+        await asyncio.gather(*(one(until) for _ in range(8)))
+        sizes.append(resident(pid))
+        print(f"{until:,} requests: {sizes[-1]:.1f} MB", flush=True)
+    return sizes[0], sizes[1]
+
+
 async def measure(port: int, pid: int, items: int, rates: list[float], seconds: float) -> dict[str, Any]:
     client = Client(port)
     await client.connect()
@@ -198,8 +232,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 150])
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--memory", type=int, default=0, metavar="REQUESTS")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    if args.memory:
+        watch_memory(args.items[0], args.memory)
+        return
     section = Section("The service under load")
     section.say(
         f"One process on one core, SQLite, {USERS:,} users; lists of 10 at random arrivals for {args.seconds:g} s each, half of "
@@ -222,6 +260,20 @@ def main() -> None:
     print(section.markdown())
     if args.write:
         write([section])
+
+
+def watch_memory(items: int, requests: int) -> None:
+    """Print how much the service's memory grows."""
+    section = Section("The memory of the service")
+    with tempfile.TemporaryDirectory() as name:
+        prepare(Path(name), items)
+        with serving(Path(name)) as (port, pid):
+            before, after = asyncio.run(grown(port, pid, items, requests))
+    section.say(
+        f"{items:,} items, {USERS:,} users: {before:.0f} MB after {WARM_UP:,} requests, then {after:.0f} MB."
+    )
+    section.limit(f"memory after {requests:,} more requests", after / before, GROWTH, "times")
+    print(section.markdown())
 
 
 def _judge(section: Section, found: dict[str, Any]) -> None:

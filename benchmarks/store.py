@@ -22,8 +22,6 @@ from pathlib import Path
 from statistics import median, quantiles
 from uuid import uuid4
 
-import numpy as np
-
 from tastemaker.service.store import Decision, Event, Slot, Store
 
 SINGLE_TARGET, BATCH_TARGET = 1500, 20_000  # durable events a second
@@ -70,7 +68,6 @@ def events(count: int) -> list[Event]:
 
 def decision() -> Decision:
     ids = [f"item-{n}" for n in random.sample(range(100_000), CANDIDATES)]
-    utilities = np.random.default_rng().normal(size=CANDIDATES).astype(np.float32).astype(np.float64)
     slots = tuple(
         Slot(item_id=i, score=0.5, propensity=0.1, source="mf", reason="like others") for i in ids[:10]
     )
@@ -86,8 +83,7 @@ def decision() -> Decision:
         k=10,
         slots=slots,
         log_probability=-23.0,
-        candidates=ids,
-        utilities=utilities,
+        record=os.urandom(10 * CANDIDATES),
     )
 
 
@@ -114,6 +110,11 @@ def post(store: Store, count: int) -> None:
     assert store.post(events(count)).result().accepted == count
 
 
+def log(store: Store, count: int) -> None:
+    for future in [store.log(decision()) for _ in range(count)]:
+        future.result()
+
+
 def read(store: Store) -> None:
     store.history([f"user-{random.randrange(50_000)}"])
 
@@ -123,8 +124,8 @@ def run(store: Store, seconds: float) -> bool:
     print(single.row("events singly, 64 clients"), flush=True)
     batches = measure(8, seconds, BATCH, lambda: post(store, BATCH))
     print(batches.row(f"events in batches of {BATCH}, 8 clients"), flush=True)
-    logged = measure(16, seconds, 1, lambda: store.log(decision()).result())
-    print(logged.row("decisions, 16 clients"), flush=True)
+    logged = measure(4, seconds, BATCH, lambda: log(store, BATCH))
+    print(logged.row(f"decisions, {BATCH} at once, 4 clients"), flush=True)
     reads = measure(1, seconds, 1, lambda: read(store))
     print(reads.row("histories, 1 client"), flush=True)
     return single.rate >= SINGLE_TARGET and batches.rate >= BATCH_TARGET

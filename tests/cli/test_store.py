@@ -69,7 +69,7 @@ def test_tables_are_made_by_upgrade_and_by_nothing_that_reads(
         assert (code, "there is no database tastemaker.db" in said) == (1, True)
     assert list(folder.iterdir()) == []
     code, said = run(capsys, monkeypatch, "db", "upgrade", "--db", "sqlite:///other.db")
-    assert (code, "version 0001" in said) == (0, True)
+    assert (code, "version 0002" in said) == (0, True)
     assert run(capsys, monkeypatch, "keys", "list", "--db", "sqlite:///other.db")[0] == 0
     assert run(capsys, monkeypatch, "db", "vacuum", "--db", "sqlite:///other.db")[0] == 0
     monkeypatch.setenv("TASTEMAKER_DB", "sqlite:///other.db")

@@ -95,6 +95,16 @@ def test_a_dismissed_item_no_longer_speaks_for_others(policy: Policy, live: Live
     assert item not in shown(live, exclude_seen=False)
 
 
+def test_however_much_somebody_has_seen_none_of_it_comes_back(live: LiveCatalogue) -> None:
+    live.put_items([NewItem(f"n{n}", {"genres": ["drama"]}) for n in range(900)], now=NOW)
+    had = [f"n{n}" for n in range(800)]
+    for item in had:
+        did(live, "binger", item, "view", 1.0)
+    assert len(live.visitors.of("binger").taken) <= 400
+    assert set(shown(live, "binger", k=1000)).isdisjoint(had)
+    assert {f"n{n}" for n in range(800, 900)} <= set(shown(live, "binger", k=1000))
+
+
 def test_impressions_and_dwell_say_nothing(live: LiveCatalogue) -> None:
     before = shown(live)
     for kind in ("impression", "dwell", "a kind of tomorrow"):

@@ -1,20 +1,23 @@
 """Events count once, whoever reads them first: the one who posted, or the one who follows the store."""
 
-import dataclasses
+import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.conftest import Shop
+from tastemaker.data.storage import digest_of
 from tastemaker.errors import StoreUnavailable
-from tastemaker.models.bundle import save
+from tastemaker.models.bundle import load_all, promote, save
 from tastemaker.models.item_knn import ItemKNN
 from tastemaker.policy.policy import Policy
 from tastemaker.policy.stock import Stock
+from tastemaker.service.demo import _fit
 from tastemaker.service.serving import Serving, new_item
-from tastemaker.service.store import Event, Item
+from tastemaker.service.store import Event, Item, Store
 
 
 def liked(number: int) -> Event:
@@ -92,6 +95,84 @@ def test_a_post_that_fails_is_not_counted(shop: Shop) -> None:
     assert shop.engine._serving._own == {}
 
 
+def test_what_another_process_writes_is_followed(shop: Shop) -> None:
+    def shown() -> set[str]:
+        found = shop.list_for("alice", k=200, explore=False, exclude_seen=False, caps={})
+        return {item["item_id"] for item in found["items"]}
+
+    with Store.open(str(shop.store._database.url)) as other:
+        other.put_items([Item("from-elsewhere", {"title": "From Elsewhere", "genres": ["drama"]})]).result()
+        shop.engine.catch_up()
+        assert "from-elsewhere" in shown()
+        assert "squid-game" in shown()
+        other.delete_item("from-elsewhere").result()
+        other.delete_item("squid-game").result()
+        shop.engine.catch_up()
+    assert shown().isdisjoint({"from-elsewhere", "squid-game"})
+
+
+def test_only_what_came_after_the_fit_is_read_at_the_start(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[int, Event]] = []
+    since = Store.since
+
+    def spied(store: Store, sequence: int, limit: int = 1000) -> list[tuple[int, Event]]:
+        found = since(store, sequence, limit)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(Store, "since", spied)
+    before = shop.store.last_sequence()
+    assert before > 1000
+    shop.store.post([liked(1)]).result()
+    serving = Serving.load(shop.folder / "models", "v0001", shop.store)
+    assert [number for number, _ in read] == [before + 1]
+    assert "zelda" in serving.live.visitors._users
+
+
+def test_without_a_note_of_the_fit_times_tell_what_came_after(shop: Shop) -> None:
+    models = load_all(shop.folder / "models")
+    save(models, shop.folder / "plain")
+    shop.store.post([liked(1), replace(liked(2), user_id="cleo", time=time.time_ns() // 1000)]).result()
+    serving = Serving.load(shop.folder / "plain", "v0001", shop.store)
+    assert list(serving.live.visitors._users) == ["cleo"]
+
+
+def test_what_was_dismissed_before_the_fit_stays_out(shop: Shop) -> None:
+    def event(number: int, item: str, kind: str) -> Event:
+        return Event(event_id=f"e{number}", user_id="bob", item_id=item, kind=kind, time=2**50 + number)
+
+    shop.store.post(
+        [
+            event(1, "squid-game", "dismiss"),
+            event(2, "the-crown", "dismiss"),
+            event(3, "the-crown", "like"),
+        ]
+    ).result()
+    _fit(shop.store, shop.folder / "models")
+    shop.engine.follow_bundle()
+    assert shop.engine.version == "v0004"
+    items = shop.list_for("bob", k=200, explore=False, exclude_seen=False, caps={})["items"]
+    assert "squid-game" not in {item["item_id"] for item in items}
+    assert "the-crown" in {item["item_id"] for item in items}
+
+
+def test_the_version_that_another_process_made_current_is_served(shop: Shop) -> None:
+    folder = shop.folder / "models"
+    assert shop.engine.version == "v0002"
+    promote(folder, "v0001")
+    shop.engine.follow_bundle()
+    assert (shop.engine.version, shop.engine.served_before) == ("v0001", "v0002")
+    (folder / "v0002" / "models" / "als" / "state.safetensors").write_bytes(b"")
+    pointer = {"version": "v0002", "sha256": digest_of(folder / "v0002" / "bundle.json")}
+    (folder / "CURRENT").write_text(json.dumps(pointer))
+    for _ in range(2):
+        shop.engine.follow_bundle()
+        assert shop.engine.version == "v0001"
+    assert shop.list_for("alice")["items"]
+
+
 def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
     dismissed = Event(event_id="d", user_id="alice", item_id="squid-game", kind="dismiss", time=2**50)
     shop.run(shop.engine.post([dismissed]))
@@ -107,12 +188,12 @@ def test_a_new_version_takes_over_what_happened(shop: Shop) -> None:
 
 def test_what_happens_after_a_fit_counts_though_a_clock_was_ahead(shop: Shop) -> None:
     now = time.time_ns() // 1000
-    ahead = dataclasses.replace(liked(1), user_id="yves", time=now + 20 * 3_600_000_000)
+    ahead = replace(liked(1), user_id="yves", time=now + 20 * 3_600_000_000)
     assert shop.store.post([ahead]).result().accepted == 1
     model = ItemKNN().fit(shop.store.dataset())
     save({"policy": Policy.of(model)}, shop.folder / "models")
     soon = time.time_ns() // 1000 + 60_000_000
-    shop.run(shop.engine.post([dataclasses.replace(liked(2), time=soon)]))
+    shop.run(shop.engine.post([replace(liked(2), time=soon)]))
     shop.engine.promote("v0003")
     assert weight(shop) > 0
 

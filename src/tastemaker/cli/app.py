@@ -13,9 +13,11 @@ from rich.table import Table
 
 import tastemaker
 from tastemaker import progress
+from tastemaker.cli import importing
 from tastemaker.cli import options as opt
 from tastemaker.cli import serve as serving
 from tastemaker.cli import store as storing
+from tastemaker.cli import train as training
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.data.dataset import Schema
@@ -206,6 +208,8 @@ def _with_roc(metrics: str | None, schema: Schema) -> str:
 
 app.command(epilog=tuning.EXAMPLE)(tuning.tune)
 app.command(epilog=serving.EXAMPLE)(serving.serve)
+app.command(epilog=training.EXAMPLE)(training.train)
+app.command("import", epilog=importing.EXAMPLE)(importing.import_)
 app.command(epilog="Example: `tastemaker export backup-of-monday`")(storing.export)
 app.add_typer(storing.keys, name="keys")
 app.add_typer(storing.db, name="db")

@@ -1,5 +1,6 @@
 """The commands about the service's database: its keys, its tables, its contents as files."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,7 +81,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id: see `tastemaker keys list`.")],
     url: Database = DEFAULT,
 ) -> None:
-    """Have a key open nothing any more; in a service that runs, within five seconds."""
+    """Have a key open nothing any more; in a service that runs, within a second."""
     with open_store(url) as store:
         if not store.keys.revoke(key_id):
             raise DataError(f"there is no key {key_id!r} that opens anything; see: tastemaker keys list")
@@ -102,6 +103,31 @@ def vacuum(url: Database = DEFAULT) -> None:
     with open_store(url) as store:
         store.vacuum()
     out.print("nothing that was erased remains in the files")
+
+
+@db.command(epilog="Example: `tastemaker db prune --older-than 90d`, then `tastemaker db vacuum`")
+def prune(
+    older_than: Annotated[str, typer.Option(metavar="AGE", help="Such as 90d, 12w or 36h.")],
+    url: Database = DEFAULT,
+) -> None:
+    """Delete old lists from the log. What people did stays, but old lists cannot be drawn or judged again."""
+    age = _age(older_than)
+    with open_store(url) as store:
+        deleted = store.prune(time.time_ns() // 1000 - age)
+    out.print(f"{deleted:,} lists from more than {escape(older_than)} ago are no longer in the log")
+
+
+def _age(text: str) -> int:
+    """Microseconds.
+
+    >>> _age("36h") // 3_600_000_000
+    36
+    """
+    number, unit = text[:-1], text[-1:]
+    hours = {"h": 1, "d": 24, "w": 168}.get(unit)
+    if hours is None or not number.isdecimal() or int(number) == 0:
+        raise DataError(f"--older-than: expected a number of days, weeks or hours such as 90d, got {text!r}")
+    return int(number) * hours * 3_600_000_000
 
 
 def export(

@@ -271,6 +271,11 @@ class Recommender(ABC, Generic[S]):
         return self.score_kind == "probability"
 
     @property
+    def context_columns(self) -> tuple[str, ...]:
+        """The columns of a context that the fitted model reads; none if it does not answer ``context``."""
+        return ()
+
+    @property
     def fitted(self) -> bool:
         """Whether the model has learned anything yet."""
         return "_state" in self.__dict__

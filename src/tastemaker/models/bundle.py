@@ -38,7 +38,7 @@ from tastemaker.errors import BundleError, DataError, TastemakerError
 from tastemaker.models import model_class
 from tastemaker.models.base import Fitted, Recommender, State
 
-__all__ = ["check_folder", "current_version", "load", "load_all", "promote", "save", "versions"]
+__all__ = ["check_folder", "current_version", "load", "load_all", "notes_of", "promote", "save", "versions"]
 
 FORMAT = "tastemaker-bundle"
 VERSION = 1
@@ -48,8 +48,10 @@ _OURS = re.compile(r"CURRENT$|v[0-9]+$|\.CURRENT\.|\.version\.")  # a cut-off sa
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
-    """Save fitted models of one catalogue as a new version of the bundle in the folder ``path``.
+def save(
+    models: Mapping[str, Recommender[Any]], path: str | Path, *, notes: Mapping[str, Any] | None = None
+) -> Path:
+    """Save fitted models of one catalogue as a new version of the bundle in the folder ``path``, with JSON beside them.
 
     The version is written aside, synced and renamed; then the pointer is. Whatever was current before stays whole.
 
@@ -79,6 +81,7 @@ def save(models: Mapping[str, Recommender[Any]], path: str | Path) -> Path:
             "models": list(models),
             "catalogue": meta,
             "files": files,
+            "notes": dict(notes or {}),
         }
         (folder / "bundle.json").write_text(json.dumps(bundle, indent=1))
         digest = digest_of(folder / "bundle.json")
@@ -173,6 +176,11 @@ def versions(path: str | Path) -> list[str]:
     """The names of the saved versions, oldest first; whether each can be loaded is another question."""
     found = [p.name for p in Path(path).iterdir() if _VERSION.fullmatch(p.name) and p.is_dir()]
     return sorted(found, key=lambda name: int(name[1:]))
+
+
+def notes_of(path: str | Path, version: str) -> dict[str, Any]:
+    """What was saved beside the models of a version."""
+    return dict(_open(Path(path), version)[1].get("notes", {}))
 
 
 def current_version(path: str | Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tastemaker._native.dot import PackedItems
 from tastemaker.models.base import DotProduct
 from tastemaker.policy.content import Nearest
 
@@ -30,12 +31,14 @@ class Arrivals:
         row: int32[items], the row of each item in ``like``; -1 for those of which the models have learned something.
         like: the known items most like each.
         memo: vectors by model, made on demand.
+        packed_memo: by model the array of new items that was asked for last, and their vectors.
     """
 
     first: int
     row: Codes
     like: Nearest
     memo: dict[int, Scores] = field(default_factory=dict)
+    packed_memo: dict[int, tuple[Codes, PackedItems]] = field(default_factory=dict)
 
     @classmethod
     def among(cls, n_items: int, cold: Codes, like: Nearest) -> "Arrivals":
@@ -65,6 +68,13 @@ class Arrivals:
         """float32[n, f]: the vectors by which a model scores items; NaN where there is no evidence."""
         known = model.packed_items(model._fitted).items
         return self.mean_rows(known, items, id(model))
+
+    def packed(self, model: DotProduct[Any], items: Codes) -> PackedItems:
+        """The vectors of items as kernels take them, kept as long as the same array is asked for."""
+        there = self.packed_memo.get(id(model))
+        if there is None or there[0] is not items:
+            there = self.packed_memo[id(model)] = (items, PackedItems(self.vectors_of(model, items)))
+        return there[1]
 
     def mean_rows(self, known: Scores, items: Codes, key: int | None = None) -> Scores:
         """float32[n, f]: the rows of items, of new ones the mean over the items like them, kept under ``key``."""

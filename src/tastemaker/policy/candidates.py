@@ -43,6 +43,7 @@ class Request:
 
     Attributes:
         query: one query; its history holds items that the models know.
+        described: the same with what is known at the moment of whoever asks, for the ranking model; None where it is the same.
         recent: the last items of the history, newest first, arrivals included.
         k: the length of the list.
         seen: what the user has had, and deny: what must not be shown; allow: the only items that may be, None for all.
@@ -54,6 +55,7 @@ class Request:
     """
 
     query: Queries
+    described: Queries | None = None
     recent: Codes = field(default_factory=lambda: _NONE)
     k: int = 10
     seen: Codes = field(default_factory=lambda: _NONE)
@@ -93,12 +95,16 @@ class Screen:
 
     def keep(self, items: Codes) -> Codes:
         """Those of the items that may be shown, in their order; repeats are kept."""
+        return items[self.passes(items)]
+
+    def passes(self, items: Codes) -> NDArray[np.bool_]:
+        """bool[n]: which of the items may be shown."""
         ok = ~among(items, self.gone)
         if self.allow is not None:
             ok &= among(items, self.allow)
         if self.mask is not None:
             ok &= self.mask[items]
-        return items[ok]
+        return ok
 
     def rules(self) -> Rules:
         """As the top-k kernels take them, for the items that the models know."""

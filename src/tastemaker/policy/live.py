@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.policy.candidates import RECENT, Request
 from tastemaker.policy.choice import Choice
+from tastemaker.policy.described import described
 from tastemaker.policy.policy import Policy
 from tastemaker.policy.shelf import Shelf
 from tastemaker.policy.stock import NewItem, Stock
@@ -116,6 +117,8 @@ class LiveCatalogue:
         seed: int = 0,
         now: int | None = None,
         deadline: float | None = None,
+        features: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         shelf: Shelf | None = None,
     ) -> Request:
         """A request in codes.
@@ -131,6 +134,8 @@ class LiveCatalogue:
             explore, seed: whether to draw, and from what.
             now: microseconds since 1970, for the windows of items; by default the clock's.
             deadline: by :func:`time.perf_counter`.
+            features, context: what is known of the user at the moment, and where it is asked, for a ranking model that looks
+                at them; None for the features that the models were fitted on.
             shelf: by default the current one.
 
         Raises:
@@ -142,15 +147,22 @@ class LiveCatalogue:
         given = None if history is None else self._given(history, weights, shelf)
         known = taste(shelf, user, visitor, given)
         query = Queries(np.array([user], np.int32), known.history, np.array([known.given]))
+        moment = _clock(now)
+        ranking = shelf.models.get("ranking")
+        asked = None
+        if ranking is not None and not ranking.answers.isdisjoint({"features", "context"}):
+            whom = query if given is not None else replace(query, given=np.zeros(1, np.bool_))
+            asked = described(ranking, whom, features, context or {}, moment)
         return Request(
             query=query,
+            described=asked,
             recent=known.recent[-RECENT:][::-1],
             k=k,
             seen=known.seen if exclude_seen else known.seen[:0],
             deny=np.concatenate([self._codes(deny), visitor.out_items]),
             allow=None if allow is None else self._codes(allow),
             mask=None if filter is None else shelf.mask(filter),
-            now=_clock(now),
+            now=moment,
             explore=explore,
             seed=seed,
             deadline=deadline,

@@ -118,7 +118,7 @@ class Policy(Recommender[PolicyState]):
         between("trend_half_life_days", self.trend_half_life_days, open_low=True)
         whole("exact_up_to", self.exact_up_to, 0)
         whole("seed", self.seed, 0)
-        if not any("seeds" in model.answers for model in self._parts().values()):
+        if not any("seeds" in model.answers for model in self.parts().values()):
             self.__dict__["answers"] = type(self).answers - {"seeds"}
 
     @classmethod
@@ -137,7 +137,7 @@ class Policy(Recommender[PolicyState]):
             DataError: if they were fitted on different data.
         """
         policy = cls(retrieval=retrieval, ranking=ranking, also_bought=also_bought, **settings)
-        members = policy._parts()
+        members = policy.parts()
         catalogues = [member.catalogue for member in members.values()]
         if any(catalogue.fingerprint != catalogues[0].fingerprint for catalogue in catalogues):
             raise DataError(
@@ -224,19 +224,20 @@ class Policy(Recommender[PolicyState]):
     @property
     def learns_from_labels(self) -> bool:
         """Whether one of the models does."""
-        return any(model.learns_from_labels for model in self._parts().values())
+        return any(model.learns_from_labels for model in self.parts().values())
 
-    def _parts(self) -> dict[str, Recommender[Any]]:
+    def parts(self) -> dict[str, Recommender[Any]]:
+        """The models it is made of, by their part: ``retrieval``, and where there are any ``ranking`` and ``also_bought``."""
         parts = {"retrieval": self.retrieval, "ranking": self.ranking, "also_bought": self.also_bought}
         return {name: model for name, model in parts.items() if isinstance(model, Recommender)}
 
     def _by_name(self, of: Any) -> dict[str, Any]:
-        models = {name: {"model": model.name, **of(model)} for name, model in self._parts().items()}
+        models = {name: {"model": model.name, **of(model)} for name, model in self.parts().items()}
         exploration = exploration_of(self.exploration).describe()
         return super().parameters() | {"caps": dict(self.caps), "exploration": exploration} | models
 
     def _fit(self, data: Dataset, progress: Progress) -> PolicyState:
-        members = {name: replace(model).fit(data) for name, model in self._parts().items()}
+        members = {name: replace(model).fit(data) for name, model in self.parts().items()}
         shared = members["retrieval"].catalogue
         for member in members.values():
             member._hold(Fitted(member._fitted.state, shared))

@@ -26,6 +26,7 @@ __all__ = ["Record", "record", "replay"]
 _VERSION = 1
 _HEAD = struct.Struct("<4sII")  # a mark, the version, the length of the JSON
 _MARK = b"tmdr"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class Record:
             "log_probability": self.drawn.log_probability.hex(),
             "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
         }
-        head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        head = _JSON.encode(told).encode()
         body = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
         return _HEAD.pack(_MARK, _VERSION, len(head)) + zlib.compress(head + body, 1)
 

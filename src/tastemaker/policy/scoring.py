@@ -28,6 +28,9 @@ class Asked(Protocol):
     def of(self, items: Codes) -> Scores:
         """float32[n]: the scores of these items; NaN where there is no evidence."""
 
+    def of_fresh(self, fresh: Codes) -> Scores:
+        """The same for the new items of a shelf, which are asked about again and again."""
+
 
 def ask(model: Recommender[Any], query: Queries, arrivals: Arrivals) -> Asked:
     """The one query, to be asked of the model."""
@@ -66,6 +69,11 @@ class DotAsked:
         scores: Scores = dot_scores(self.vector, PackedItems(self.vectors(items)))[0]
         return scores
 
+    def of_fresh(self, fresh: Codes) -> Scores:
+        """As :meth:`of`; their vectors are packed once."""
+        scores: Scores = dot_scores(self.vector, self.arrivals.packed(self.model, fresh))[0]
+        return scores
+
 
 @dataclass(frozen=True, eq=False)
 class RowAsked:
@@ -87,3 +95,7 @@ class RowAsked:
     def of(self, items: Codes) -> Scores:
         """Out of the row."""
         return self.arrivals.scores(items, lambda known: self.row[known], self.had)
+
+    def of_fresh(self, fresh: Codes) -> Scores:
+        """As :meth:`of`."""
+        return self.of(fresh)

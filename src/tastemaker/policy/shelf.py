@@ -18,6 +18,7 @@ from tastemaker.ranking.filters import condition_mask
 __all__ = ["DAY", "LIKE", "MOST_NEW", "Shelf", "Windows", "highest", "trends"]
 
 DAY = 86_400_000_000  # microseconds
+_TITLES = ("title", "name")
 _FILTERS = 64  # conditions whose masks are kept
 LIKE = 20  # known items that stand for a new one
 MOST_NEW = 1000  # items that count as new at a time, the latest
@@ -122,6 +123,16 @@ class Shelf:
     def n_items(self) -> int:
         """How many item codes there are."""
         return len(self.arrivals.row)
+
+    def titles(self, codes: NDArray[np.int32]) -> list[str]:
+        """What to call items; empty for -1 and where there is no title."""
+        column = next((name for name in _TITLES if name in self.features.columns), None)
+        if column is None or not self.features.height:
+            return [""] * len(codes)
+        titles = self.features[
+            column
+        ]  # one by one: a gather of a few would hand the interpreter to other threads
+        return [str(titles.item(code) or "") if code >= 0 else "" for code in codes.tolist()]
 
     def mask(self, condition: pl.Expr | str) -> NDArray[np.bool_]:
         """bool[items]: which items meet a condition on their features; see :func:`tastemaker.ranking.filters.condition_mask`."""

@@ -42,7 +42,6 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _GIVEN = 2000  # with no more items allowed than this, all of them are ranked
 _NEW = 50  # new items that are ranked
-_TITLES = ("title", "name")
 
 
 class Settings(NamedTuple):
@@ -150,11 +149,12 @@ def _candidates(answer: _Answer, depth: int, size: int) -> Candidates:
 
 def _new(answer: _Answer) -> Codes:
     """The new items that suit best by what is like them; of equals the latest."""
-    items = answer.screen.keep(answer.shelf.fresh)[::-1]
-    if answer.asked is None or len(items) <= _NEW:
-        return items[:_NEW]
-    scores = np.nan_to_num(answer.asked.of(items), nan=-np.inf)
-    return items[np.argsort(-scores, kind="stable")[:_NEW]]
+    fresh = answer.shelf.fresh
+    kept = np.flatnonzero(answer.screen.passes(fresh))[::-1]
+    if answer.asked is not None and len(kept) > _NEW:
+        scores = np.nan_to_num(answer.asked.of_fresh(fresh)[kept], nan=-np.inf)
+        kept = kept[np.argsort(-scores, kind="stable")]
+    return fresh[kept[:_NEW]]
 
 
 def _pool(answer: _Answer, candidates: Candidates, size: int) -> tuple[NDArray[np.int64], Pool]:
@@ -171,7 +171,7 @@ def _pool(answer: _Answer, candidates: Candidates, size: int) -> tuple[NDArray[n
         late = order[size:]
         kept = np.concatenate([kept, late[new[late]][:wanted]])
     codes = items[kept]
-    rows = _rows(codes)
+    rows = pl.Series(codes.astype(np.uint32))  # as Polars takes rows fastest
     columns = [(shelf.features[name][rows], limit) for name, limit in answer.settings.caps]
     return kept, Pool(
         _utilities(scores[kept], taken[kept]),
@@ -181,16 +181,11 @@ def _pool(answer: _Answer, candidates: Candidates, size: int) -> tuple[NDArray[n
     )
 
 
-def _rows(codes: Codes) -> pl.Series:
-    """The codes as Polars takes rows fastest."""
-    return pl.Series(codes.astype(np.uint32))
-
-
 def _scores(answer: _Answer, items: Codes) -> Scores:
     """float32[n]: the scores of the ranking model; else of the retrieval model; else what most people take."""
     request, shelf = answer.request, answer.shelf
     ranking = shelf.models.get("ranking")
-    if ranking is not None and ranking._able(request.query)[0]:
+    if ranking is not None and ranking._able(request.described or request.query)[0]:
         found = answer.attempt("ranking", lambda: _by_pairs(ranking, request, shelf, items), None)
         if found is not None:
             return found
@@ -201,7 +196,8 @@ def _scores(answer: _Answer, items: Codes) -> Scores:
 
 def _by_pairs(model: Recommender[Any], request: Request, shelf: Shelf, items: Codes) -> Scores:
     def score(known: Codes) -> Scores:
-        return model._predict(model._fitted, request.query, np.zeros(len(known), np.int64), known)
+        query = request.described or request.query
+        return model._predict(model._fitted, query, np.zeros(len(known), np.int64), known)
 
     return shelf.arrivals.scores(items, score, request.query.history.indices)
 
@@ -248,18 +244,9 @@ def _reasons(answer: _Answer, items: Codes, source: NDArray[np.int8]) -> tuple[C
         strength[rows] = 0
         strength[np.ix_(rows, np.flatnonzero(recent < answer.shelf.arrivals.first))] = bought[rows]
     own = np.append(recent, np.int32(-1))[because(strength)] if len(items) else items
-    titles = _titles(answer.shelf, own)
+    titles = answer.shelf.titles(own)
     names = (SOURCES[number] for number in source)
     return own, tuple(in_words(name, title) for name, title in zip(names, titles, strict=True))
-
-
-def _titles(shelf: Shelf, codes: Codes) -> list[str]:
-    """What to call items; empty for -1 and where there is no title."""
-    column = next((name for name in _TITLES if name in shelf.features.columns), None)
-    if column is None or not len(codes) or not shelf.features.height:
-        return [""] * len(codes)
-    titles = shelf.features[column][_rows(np.maximum(codes, 0))].to_list()
-    return [str(title or "") if code >= 0 else "" for title, code in zip(titles, codes.tolist(), strict=True)]
 
 
 def _removed(screen: Screen, request: Request, found: int) -> dict[str, int]:

@@ -41,7 +41,8 @@ def taste(shelf: Shelf, user: int, visitor: Visitor, given: History | None) -> T
     """
     stored = shelf.catalogue.history[user : user + 1] if user >= 0 else History.empty(1)
     live = _of_visitor(visitor, shelf)
-    seen = np.concatenate([stored.indices, live.indices])
+    earlier = visitor.earlier[visitor.earlier < shelf.n_items]
+    seen = np.concatenate([stored.indices, live.indices, earlier])
     if given is not None:
         return Taste(_known(given, shelf), True, given.indices, np.concatenate([seen, given.indices]))
     if not len(live.indices) and not visitor.dismissed:

@@ -23,7 +23,8 @@ WEIGHTS: Mapping[str, float] = {
 ALWAYS_OUT = frozenset({"purchase", "dismiss"})
 """Kinds after which an item is not shown to the user again, whether or not seen items are."""
 
-_MOST = 200  # items of a user that are kept, the latest
+_MOST = 200  # items of a user that count for scoring, the latest, or up to twice as many
+_NONE = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ class Visitor:
 
     Attributes:
         taken: by item code, the latest last.
+        earlier: int32[n], codes of items taken before those, which are seen all the same.
         out: codes of items that must not be shown again.
         dismissed: those of them that speak against themselves.
     """
 
     taken: Mapping[int, Taken] = field(default_factory=dict)
+    earlier: NDArray[np.int32] = field(default_factory=lambda: _NONE)
     out: frozenset[int] = frozenset()
     dismissed: frozenset[int] = frozenset()
 
@@ -62,7 +65,7 @@ class Visitor:
 
     def after(self, item: int, kind: str, value: float | None, time: int, weight: float) -> "Visitor":
         """The user after one more event."""
-        taken, out, dismissed = dict(self.taken), self.out, self.dismissed
+        taken, earlier, out, dismissed = dict(self.taken), self.earlier, self.out, self.dismissed
         if kind in ALWAYS_OUT:
             out = out | {item}
         if kind == "dismiss":
@@ -73,9 +76,11 @@ class Visitor:
             rating = value if kind == "rating" else before.rating
             taken[item] = Taken(before.weight + weight, rating, max(time, before.time))
             dismissed = dismissed - {item}
-            if len(taken) > _MOST:
-                del taken[next(iter(taken))]
-        return Visitor(taken, out, dismissed)
+            if len(taken) > 2 * _MOST:
+                passed = list(taken)[:-_MOST]
+                earlier = np.union1d(earlier, np.array(passed, np.int32))
+                taken = {code: taken[code] for code in list(taken)[-_MOST:]}
+        return Visitor(taken, earlier, out, dismissed)
 
 
 class Visitors:

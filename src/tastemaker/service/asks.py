@@ -35,7 +35,7 @@ class Ask:
         diversify, caps: instead of the policy's own.
         explore: whether to draw as the policy explores.
         explain: with reasons.
-        context: kept with the decision.
+        context: kept with the decision, and looked at by a ranking model that knows such columns.
         log: whether anybody will be shown the list, so that it belongs into the log.
     """
 

@@ -1,12 +1,9 @@
 """From a choice to the decision that the log keeps: in ids, with all that it takes to draw the list again."""
 
+import itertools
 import time
 import uuid
-from base64 import b64encode
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tastemaker.policy.choice import Choice
 from tastemaker.policy.replay import record
@@ -14,25 +11,17 @@ from tastemaker.service.asks import Ask
 from tastemaker.service.serving import Serving
 from tastemaker.service.store import Decision, Slot
 
-__all__ = ["POLICY_VERSION", "decided", "titles_of", "unknown"]
+__all__ = ["POLICY_VERSION", "decided", "unknown"]
 
 POLICY_VERSION = "1"
-_SLOT = ("item_id", "score", "propensity", "role", "source", "reason")
 
 
 def decided(serving: Serving, ask: Ask, choice: Choice, model: str | None) -> Decision:
     """The choice as the log keeps it."""
     ids = serving.ids(choice.candidates)
-    kept = record(choice, ids)
     items = [ids[position] for position in choice.drawn.positions.tolist()]
-    columns = (
-        items,
-        choice.scores.tolist(),
-        choice.propensities.tolist(),
-        choice.roles,
-        choice.sources,
-        choice.reasons,
-    )
+    numbers = choice.scores.tolist(), choice.propensities.tolist()
+    columns = (items, *numbers, choice.roles, choice.sources, choice.reasons)
     return Decision(
         recommendation_id=uuid.uuid4().hex,
         user_id=ask.user_id,
@@ -44,11 +33,10 @@ def decided(serving: Serving, ask: Ask, choice: Choice, model: str | None) -> De
         model=serving.version,
         seed=choice.seed,
         k=ask.k,
-        slots=tuple(Slot(**dict(zip(_SLOT, slot, strict=True))) for slot in zip(*columns, strict=True)),
+        slots=tuple(itertools.starmap(Slot, zip(*columns, strict=True))),
         log_probability=choice.log_probability,
-        candidates=ids,
-        utilities=choice.utilities,
-        request=_asked(ask) | {"record": b64encode(kept.to_bytes()).decode()},
+        request=_asked(ask),
+        record=record(choice, ids).to_bytes(),
         meta={"shortfall": choice.shortfall or None, "degraded": list(choice.degraded)},
     )
 
@@ -66,12 +54,3 @@ def unknown(serving: Serving, ask: Ask) -> int:
     """How many ids in the history and the seeds of a question nobody has put."""
     given = [taken.item_id for taken in ask.history or ()]
     return sum(serving.live.code(item) < 0 for item in (*given, *ask.seeds))
-
-
-def titles_of(serving: Serving, codes: NDArray[np.int32]) -> list[str]:
-    """What the items of a list are called; empty without a title."""
-    features = serving.live.shelf.features
-    name = next((column for column in ("title", "name") if column in features.columns), None)
-    if name is None:
-        return [""] * len(codes)
-    return [str(title or "") for title in features[name][codes].to_list()] if len(codes) else []

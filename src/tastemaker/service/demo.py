@@ -79,7 +79,8 @@ def _events(interactions: pl.DataFrame, shift: int) -> list[Event]:
 
 def _fit(store: Store, bundle: Path) -> None:
     """Two versions of a policy, each with the models to compare it with: by what goes together, and by factors."""
-    data = store.dataset()
+    notes = {"sequence": store.last_sequence(), "change": store.last_change()}
+    data = store.dataset(until=notes["sequence"])
     knn, factors = ItemKNN().fit(data), ImplicitALS().fit(data)
     parts: dict[str, Recommender[Any]] = {
         "als": factors,
@@ -96,4 +97,4 @@ def _fit(store: Store, bundle: Path) -> None:
             new_item_slots=1,
             exploration=EpsilonGreedy(0.1),
         )
-        save({"policy": policy, **parts}, bundle)
+        save({"policy": policy, **parts}, bundle, notes=notes)

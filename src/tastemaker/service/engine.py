@@ -7,7 +7,6 @@ import logging
 import secrets
 import threading
 import time
-from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tastemaker.errors import DataError, StoreUnavailable
+from tastemaker.errors import BundleError, DataError, StoreUnavailable
 from tastemaker.models.bundle import current_version, promote
 from tastemaker.policy.replay import Record, replay
 from tastemaker.service.api.telemetry import Telemetry
 from tastemaker.service.asks import Answer, Ask
-from tastemaker.service.decided import decided, titles_of, unknown
+from tastemaker.service.decided import decided, unknown
 from tastemaker.service.lists import choose
 from tastemaker.service.people import People, Person
-from tastemaker.service.serving import Serving, new_item
+from tastemaker.service.serving import Serving
 from tastemaker.service.store import Decision, Erased, Event, Item, Posted, Store, User
 from tastemaker.service.versions import Version, versions
 
@@ -62,6 +61,7 @@ class Engine:
     _missed: list[Callable[[Serving], None]] | None = None  # by the version that is being loaded, if one is
     _poller: asyncio.Task[None] | None = None
     _log_failed: bool = False
+    _refused: str | None = None
 
     @classmethod
     def open(cls, store: Store, bundle: str | Path) -> "Engine":
@@ -103,7 +103,7 @@ class Engine:
             person = await self.people.features(ask.user_id)
         start = time.perf_counter()
         serving, seed = self._serving, secrets.randbits(62)
-        choice = choose(serving, ask, sorted(person.dismissed), seed, self.deadline, model)
+        choice = choose(serving, ask, sorted(person.dismissed), seed, self.deadline, model, person.live)
         decision = decided(serving, ask, choice, model)
         degraded = [*choice.degraded, *(["features"] if person.late else [])]
         if ask.log:
@@ -120,7 +120,7 @@ class Engine:
             "unknown": unknown(serving, ask),
             "took_ms": round(1000 * seconds, 3),
         }
-        titles = tuple(titles_of(serving, choice.items))
+        titles = tuple(serving.live.shelf.titles(choice.items))
         return Answer(decision=decision, titles=titles, meta=meta, explain=ask.explain, logged=ask.log)
 
     async def replay(self, recommendation_id: str) -> Answer | None:
@@ -132,7 +132,9 @@ class Engine:
         decision = await asyncio.to_thread(self._logged, recommendation_id)
         if decision is None:
             return None
-        kept = Record.from_bytes(b64decode(decision.request["record"]))
+        if decision.record is None:
+            raise DataError(f"what the list {recommendation_id!r} was drawn from is not in the log")
+        kept = Record.from_bytes(decision.record)
         drawn = replay(kept)
         again = [kept.ids[position] for position in drawn.positions]
         if again != [slot.item_id for slot in decision.slots]:
@@ -159,9 +161,10 @@ class Engine:
 
     def _lists(self, user_ids: Sequence[str], k: int, condition: str | None) -> list[dict[str, Any]]:
         serving, made = self._serving, []
+        rows = self.people.rows(user_ids)
         for user in user_ids:
             ask = Ask(user_id=user, k=k, filter=condition, explore=False)
-            choice = choose(serving, ask, (), 0, None)
+            choice = choose(serving, ask, (), 0, None, features=rows.get(user))
             made.append(
                 {
                     "user_id": user,
@@ -192,12 +195,14 @@ class Engine:
         serving = self._serving
         serving.expect(events)
         kept: set[int] = set()
+        last = 0
         try:
             posted = await asyncio.wrap_future(self.store.post(events))
             kept.update(range(len(events)))
             kept.difference_update(posted.duplicates, (place for place, _ in posted.rejected))
+            last = posted.sequence
         finally:
-            serving.settle(events, kept)
+            serving.settle(events, kept, last)
         if serving is not self._serving:  # models were swapped meanwhile: they read it from the store
             await asyncio.to_thread(self.catch_up)
         return posted
@@ -205,15 +210,13 @@ class Engine:
     async def put_items(self, items: Sequence[Item]) -> int:
         """Keep items; they can be recommended when this returns."""
         written = await asyncio.wrap_future(self.store.put_items(items))
-        now = time.time_ns() // 1000
-        fresh = [new_item(Item(item.item_id, item.features, now)) for item in items]
-        await asyncio.to_thread(self._change, lambda serving: serving.live.put_items(fresh))
+        await asyncio.to_thread(self._change, lambda serving: serving.take_items(self.store))
         return written
 
     async def delete_item(self, item_id: str) -> bool:
         """Delete an item; it is shown no more when this returns."""
         there = await asyncio.wrap_future(self.store.delete_item(item_id))
-        self._change(lambda serving: serving.live.withdraw([item_id]))
+        await asyncio.to_thread(self._change, lambda serving: serving.take_items(self.store))
         return there
 
     async def put_users(self, users: Sequence[User]) -> int:
@@ -236,21 +239,23 @@ class Engine:
         change(serving)
 
     async def _follow(self) -> None:
-        """Count what other processes wrote, and keep trends up to date."""
+        """Count what other processes wrote, keep trends up to date, and serve the version that the bundle names."""
         for look in itertools.count():
             await asyncio.sleep(_POLL)
             try:
                 await asyncio.to_thread(self.catch_up)
                 if look % _REFRESH == 0:
                     await asyncio.to_thread(self._serving.live.refresh)
+                    await asyncio.to_thread(self.follow_bundle)
             except StoreUnavailable:
                 _log.warning("the store cannot be read; what other processes write is not seen")
             except Exception:
                 _log.exception("following the store failed")
 
     def catch_up(self) -> None:
-        """Count what has been written since the last look."""
+        """Take in what has been written since the last look."""
         serving = self._serving
+        serving.take_items(self.store)
         while serving.catch_up(self.store):
             pass
 
@@ -342,7 +347,7 @@ class Engine:
                     pass
             finally:
                 self._missed = None
-            serving.catch_up(self.store)
+        self.catch_up()
 
     def _replaced(self, serving: Serving) -> bool:
         """Put a version into service if it has missed no change since it began to be loaded; else make up for those."""
@@ -353,3 +358,15 @@ class Engine:
         for change in missed or ():
             change(serving)
         return not missed
+
+    def follow_bundle(self) -> None:
+        """Put the version into service that another process made the current one; one that cannot be loaded is left alone."""
+        named = current_version(self.bundle)
+        if named in (self.version, self._refused):
+            return
+        try:
+            self.promote(named)
+            self.telemetry.swaps.inc()
+        except BundleError as error:
+            self._refused = named
+            _log.error("the version that another process promoted is refused: %s", error)

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ def choose(
     seed: int,
     deadline: float | None,
     model: str | None = None,
+    features: Mapping[str, Any] | None = None,
 ) -> Choice:
     """The list for a question.
 
@@ -47,6 +48,7 @@ def choose(
         seed: of the draw.
         deadline: seconds until what can be done without is left out.
         model: the one model to ask, in place of the policy.
+        features: of the user at the moment; None for those that the models were fitted on.
 
     Raises:
         DataError: for a filter or a cap that cannot be applied.
@@ -66,6 +68,8 @@ def choose(
         explore=ask.explore,
         seed=seed,
         deadline=None if deadline is None else time.perf_counter() + deadline,
+        features=features,
+        context=ask.context,
         shelf=shelf,
     )
     if model is not None:

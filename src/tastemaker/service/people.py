@@ -8,12 +8,13 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from tastemaker.errors import StoreUnavailable
 from tastemaker.service.store import Interaction, Store
 
 __all__ = ["People", "Person"]
@@ -22,7 +23,7 @@ _log = logging.getLogger("tastemaker.service")
 
 _TAKES = frozenset({"view", "cart", "purchase", "rating", "like"})
 _FOND = {"like": 4.0, "purchase": 3.0, "cart": 2.0}
-_REMEMBERED = 50_000
+_REMEMBERED = 20_000
 _LIMIT = 500
 _PAUSE = 1.0  # seconds without a try after a failure
 
@@ -35,6 +36,7 @@ class Person:
         user_id: None for a visitor.
         features: of the user's row.
         history: item, kind, value and time of the newest events, oldest first.
+        stored: whether the user has a row.
         read: when, by the clock of :class:`People`; None if there was nothing to read.
         age: seconds since.
         expired: whether that is longer than features may be used.
@@ -44,10 +46,16 @@ class Person:
     user_id: str | None
     features: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Interaction, ...] = ()
+    stored: bool = False
     read: float | None = None
     age: float | None = None
     expired: bool = False
     late: bool = False
+
+    @property
+    def live(self) -> Mapping[str, Any] | None:
+        """The features to rank by, empty once they have expired; None for somebody without a row."""
+        return self.features if self.stored else None
 
     @cached_property
     def items(self) -> list[str]:
@@ -132,6 +140,13 @@ class People:
                 return person
         return self._recall(user_id)
 
+    def rows(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """The features of those of many users who have a row; none while the store cannot be read."""
+        try:
+            return {user.user_id: user.features for user in self.store.users(user_ids)}
+        except StoreUnavailable:
+            return {}
+
     @property
     def cut_off(self) -> bool:
         """Whether the store could not be read a moment ago."""
@@ -147,7 +162,8 @@ class People:
 
     def _read_row(self, user_id: str) -> Person:
         row = self.store.user(user_id)
-        return Person(user_id, {} if row is None else row.features, (), self.clock(), 0.0)
+        known = {} if row is None else row.features
+        return Person(user_id, known, (), row is not None, self.clock(), 0.0)
 
     def _read_all(self, user_id: str) -> Person:
         history = self.store.history([user_id], limit=_LIMIT)[user_id]

@@ -1,6 +1,6 @@
 """From an application to a server that listens."""
 
-import asyncio
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -65,5 +65,7 @@ def run(app: ASGIApp, settings: Settings, ready: Callable[[str], None]) -> None:
         h11_max_incomplete_event_size=65536,
     )
     sys.setswitchinterval(_TURN)
+    gc.collect()
+    gc.freeze()  # a collection need not walk through the models and the catalogue again and again
     with listening:
-        asyncio.run(_Server(config, lambda: ready(url)).serve([listening]))
+        _Server(config, lambda: ready(url)).run([listening])  # on uvloop where it is

@@ -42,7 +42,6 @@ def decision(recommendation_id: str, user: str | None = "alice", *items: str, **
         "k": len(shown),
         "slots": slots,
         "log_probability": float(np.log([slot.propensity for slot in slots]).sum()),
-        "candidates": (*shown, "naïve ☕"),
-        "utilities": np.array([0.1, *np.random.default_rng(0).normal(size=len(shown))]),
+        "record": b"what it was drawn from",
     }
     return Decision(**made | more)

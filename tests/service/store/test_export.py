@@ -1,15 +1,27 @@
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from service.store.made import MOMENT, decision, event
 from tastemaker.errors import DataError
+from tastemaker.policy.pool import Labels, Pool, RecordedLikeness
+from tastemaker.policy.replay import Record
+from tastemaker.policy.slots import Rules, draw
 from tastemaker.service.store import Item, Store, User
 
 
+def recorded(ids: tuple[str, ...], utilities: NDArray[np.float64]) -> bytes:
+    pool = Pool(utilities, np.zeros(len(ids), np.bool_), RecordedLikeness({}), Labels.none())
+    rules = Rules(k=1)
+    return Record(ids, np.zeros(len(ids), np.int8), pool, rules, 7, draw(pool, rules, 7)).to_bytes()
+
+
 def test_everything_but_keys_is_in_the_files(store: Store, tmp_path: Path) -> None:
-    made = decision("r1", history=("x",))
+    record = recorded(("squid-game", "naïve ☕"), np.array([np.pi, -0.0]))
+    made = decision("r1", history=("x",), record=record)
     store.log(made)
     store.keys.create("shop", ["admin"])
     store.put_items([Item("tea", {"price": 3.5, "tags": ["hot"]}), Item("jam")])
@@ -25,8 +37,8 @@ def test_everything_but_keys_is_in_the_files(store: Store, tmp_path: Path) -> No
     assert events["event_id"].to_list() == ["e0", "e1", "e2"]
     assert events["time"].to_list() == [MOMENT, MOMENT + 1, MOMENT + 2]
     (row,) = pl.read_parquet(folder / "decisions.parquet").to_dicts()
-    assert row["candidates"] == list(made.candidates)
-    assert row["utilities"] == made.utilities.tolist()
+    assert row["candidates"] == ["squid-game", "naïve ☕"]
+    assert row["utilities"] == [np.pi, -0.0]
     assert row["slot_item_id"] == [slot.item_id for slot in made.slots]
     assert row["slot_propensity"] == [slot.propensity for slot in made.slots]
     assert row["history"] == ["x"]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from service.store.made import decision, event
 from tastemaker.errors import StoreUnavailable
-from tastemaker.service.store import Event, Item, Store
+from tastemaker.service.store import Event, Item, Store, database
 from tastemaker.service.store import writer as module
 from tastemaker.service.store.tables import events
 
@@ -100,11 +100,10 @@ def test_a_file_without_leave_to_write_is_read_and_not_written(tmp_path: Path, s
 
 
 def test_while_another_process_holds_the_lock_nothing_is_acknowledged(
-    tmp_path: Path, sqlite_url: str
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Store.open(sqlite_url) as store:
-        with store._database.writing() as connection:
-            connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        monkeypatch.setattr(database, "_BUSY", 0.05)
         other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):

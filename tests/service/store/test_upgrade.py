@@ -1,4 +1,6 @@
+import json
 import threading
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -6,9 +8,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from service.store.made import event
+from service.store.made import decision, event
 from tastemaker.errors import StoreError
-from tastemaker.service.store import Store
+from tastemaker.service.store import Item, Store
 from tastemaker.service.store.database import Database
 from tastemaker.service.store.tables import metadata
 from tastemaker.service.store.upgrade import newest_version, upgrade, version
@@ -23,6 +25,42 @@ def test_the_migrations_make_the_tables_that_the_code_means(url: str) -> None:
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+def test_tables_of_the_first_version_keep_what_they_hold(url: str) -> None:
+    with Store.open(url) as store:
+        store.log(decision("r1", record=None)).result()
+        store.put_items([Item("tea", {"price": 3}), Item("jam")]).result()
+        store.delete_item("jam").result()
+    _to_the_first_version(url)
+    with Store.open(url) as store:
+        found = store.decision("r1")
+        assert found is not None
+        assert (found.record, found.request) == (b"drawn from", {"k": 2})
+        there = {change.item.item_id: change.deleted for change in store.changes(0)}
+        assert there == {"tea": False, "jam": True}
+        store.put_items([Item("jam")]).result()
+        assert [c.item.item_id for c in store.changes(1)] == ["jam"]
+
+
+def _to_the_first_version(url: str) -> None:
+    """As the first version had them, with a record inside the request."""
+    database = Database(url)
+    request = json.dumps({"k": 2, "record": b64encode(b"drawn from").decode()})
+    with database.writing() as connection:
+        for name in ("items_by_change", "events_dismissed"):
+            connection.execute(sa.text(f"DROP INDEX {name}"))
+        connection.execute(sa.text("ALTER TABLE items DROP COLUMN change"))
+        connection.execute(sa.text("ALTER TABLE decisions DROP COLUMN record"))
+        for name in ("candidates", "utilities"):
+            kind = "BLOB" if database.sqlite else "BYTEA"
+            connection.execute(
+                sa.text(f"ALTER TABLE decisions ADD COLUMN {name} {kind} NOT NULL DEFAULT 'x'")
+            )
+        connection.execute(sa.text("UPDATE decisions SET request = :r"), {"r": request})
+        connection.execute(sa.text("DELETE FROM settings WHERE name = 'changes'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     database.close()
 
 

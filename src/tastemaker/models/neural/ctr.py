@@ -20,7 +20,7 @@ from tastemaker.models.neural.click_state import Asked, ClickState, asked_by, cr
 from tastemaker.models.neural.click_terms import Parts, row_sums
 from tastemaker.models.neural.features import fit_features
 from tastemaker.models.neural.layers import Mlp, PairMlp
-from tastemaker.models.neural.specs import FeatureSpec, as_spec
+from tastemaker.models.neural.specs import FeatureSpec, as_spec, names_of
 from tastemaker.models.neural.wide import CrossScorer
 from tastemaker.models.similarity import cosines
 from tastemaker.progress import Progress
@@ -92,6 +92,11 @@ class ClickModel(Recommender[ClickState]):
                 raise ValueError(
                     "patience needs a validation_fraction above 0, from which the best epoch is told"
                 )
+
+    @property
+    def context_columns(self) -> tuple[str, ...]:
+        """The columns of the context among its features."""
+        return tuple(names_of(self._fitted.state.pipeline.spec.context))
 
     def saved_parameters(self) -> dict[str, Any]:
         """The features as text; not the place of the checkpoint."""

@@ -94,10 +94,12 @@ class Telemetry:
             self.short += 1
             self._short.inc()
 
-    def happened(self, kinds: list[str], caused: int, outcome: str) -> None:
-        """Events have come in."""
+    def happened(self, kinds: list[str], caused: int, rejected: int) -> None:
+        """Events have come in, of these kinds, and others that were rejected."""
         for kind, count in Counter(kinds).items():
-            self._events.labels(kind, outcome).inc(count)
+            self._events.labels(kind, "ok").inc(count)
+        if rejected:
+            self._events.labels("any", "rejected").inc(rejected)
         self.events += len(kinds)
         self.caused += caused
         self._caused.inc(caused)

@@ -1,7 +1,7 @@
 """What is kept: events, decisions, items, users and keys, in SQLite or PostgreSQL."""
 
 from tastemaker.errors import StoreError, StoreUnavailable
-from tastemaker.service.store.catalogue import Item, RejectedRows, User
+from tastemaker.service.store.catalogue import Change, Item, RejectedRows, User
 from tastemaker.service.store.decisions import Decision, Slot
 from tastemaker.service.store.erasure import Erased
 from tastemaker.service.store.events import KINDS, Event, Interaction, Posted
@@ -14,6 +14,7 @@ __all__ = [
     "KINDS",
     "SCOPES",
     "WEIGHTS",
+    "Change",
     "Decision",
     "Erased",
     "Event",

@@ -13,13 +13,15 @@ from tastemaker.errors import DataError
 from tastemaker.service.store import features as typed
 from tastemaker.service.store.erasure import let_return
 from tastemaker.service.store.features import Table
-from tastemaker.service.store.tables import items, users
+from tastemaker.service.store.tables import items, settings, users
 from tastemaker.service.store.values import chunks, complaint_about_id, from_json, now, to_json
 
 __all__ = [
+    "Change",
     "Item",
     "RejectedRows",
     "User",
+    "changes",
     "delete_item",
     "find_items",
     "find_users",
@@ -49,6 +51,20 @@ class User:
     user_id: str
     features: Mapping[str, Any] = field(default_factory=dict)
     updated: int = 0
+
+
+class Change(NamedTuple):
+    """The last thing that happened to an item.
+
+    Attributes:
+        number: rising with every change of any item, in the order of their commits.
+        item: as it is now; without features if it was deleted.
+        deleted: whether it was.
+    """
+
+    number: int
+    item: Item
+    deleted: bool
 
 
 class RejectedRows(DataError):  # noqa: N818 - what it holds
@@ -132,7 +148,9 @@ def _upsert(connection: sa.Connection, table: Table, given: Sequence[_Prepared])
     insert: Any = (insert_into_sqlite if sqlite else insert_into_postgres)(target)
     changes = {name: insert.excluded[name] for name in ("features", "search", "updated")}
     if table == "items":
-        changes["deleted"] = None
+        number = _next_change(connection)
+        rows = {id_: row | {"change": number} for id_, row in rows.items()}
+        changes |= {"deleted": sa.null(), "change": insert.excluded["change"]}
     statement = insert.on_conflict_do_update(index_elements=[key], set_=changes)
     for some in chunks(list(rows.values())):
         connection.execute(statement, some)
@@ -166,7 +184,29 @@ def delete_item(connection: sa.Connection, item_id: str) -> bool:
     """Empty an item's row and mark it deleted; whether it was there."""
     there = (items.c.item_id == item_id) & items.c.deleted.is_(None)
     gone = {"features": "{}", "search": "", "deleted": now(), "updated": now()}
+    gone["change"] = _next_change(connection)
     return connection.execute(items.update().where(there).values(gone)).rowcount > 0
+
+
+def _next_change(connection: sa.Connection) -> int:
+    """One more than the number of the last change of an item."""
+    value = settings.c.value
+    one_more = sa.cast(sa.cast(value, sa.BigInteger) + 1, sa.Text)
+    connection.execute(settings.update().where(settings.c.name == "changes").values(value=one_more))
+    return int(connection.execute(sa.select(value).where(settings.c.name == "changes")).scalar_one())
+
+
+def changes(connection: sa.Connection, after: int, limit: int) -> list[Change]:
+    """The items that changed after a change, in the order of their last ones; at least ``limit`` if there are so many."""
+    i = items.c
+    chosen = sa.select(i.item_id, i.features, i.updated, i.deleted, i.change).where(i.change > after)
+    last = connection.scalar(chosen.with_only_columns(i.change).order_by(i.change).offset(limit).limit(1))
+    if last is not None:  # all of one change: the next look begins after it
+        chosen = chosen.where(i.change <= last)
+    return [
+        Change(change, Item(id_, from_json(values), updated), deleted is not None)
+        for id_, values, updated, deleted, change in connection.execute(chosen.order_by(i.change, i.item_id))
+    ]
 
 
 _ITEM = sa.select(items.c.item_id, items.c.features, items.c.updated).where(items.c.deleted.is_(None))

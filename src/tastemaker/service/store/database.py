@@ -1,5 +1,8 @@
 """Connections to the database, SQLite or PostgreSQL: what is committed is on disk, and what fails says that it failed."""
 
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +21,7 @@ _ON_CONNECT = (
     "PRAGMA synchronous = FULL",  # the log is on disk before a commit returns
     "PRAGMA secure_delete = ON",  # rows that are deleted are overwritten
     "PRAGMA cache_size = -65536",  # KiB
+    "PRAGMA wal_autocheckpoint = 8000",  # pages; the longer the log, the more changes of a page are copied back as one
 )
 _OURS = (
     exc.IntegrityError,
@@ -48,6 +52,7 @@ class Database:
             self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
             for engine in (self._reader, self._writer):
                 sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._writer, "connect", _wait_no_longer)
             sa.event.listen(self._writer, "begin", _begin_immediately)
         else:
             require("psycopg", "postgres")
@@ -156,7 +161,21 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_immediately(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """Begin to write when no other process does. SQLite itself would look ever more seldom, and starve beside a busy one."""
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except exc.OperationalError as error:
+            busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(0.001, 0.005))
+
+
+def _wait_no_longer(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA busy_timeout = 0")
 
 
 def _prepare_postgres(connection: Any, record: Any) -> None:

@@ -1,14 +1,12 @@
 """The log of decisions: what was shown to whom, by which policy, with what probability; enough to replay and to judge it."""
 
+import itertools
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from tastemaker.errors import DataError
 from tastemaker.service.store.erasure import barred
@@ -16,16 +14,13 @@ from tastemaker.service.store.tables import decisions
 from tastemaker.service.store.values import chunks, complaint_about_id, from_json, known, to_json
 from tastemaker.service.store.writer import Job
 
-__all__ = ["ROLES", "Decision", "Log", "Slot", "decision", "log_job", "unpacked"]
+__all__ = ["ROLES", "Decision", "Log", "Slot", "decision", "log_job", "prune", "unpacked"]
 
 ROLES = ("exploit", "explore", "pinned")
-_SLOT = ("item_id", "score", "propensity", "role", "source", "reason")
-_QUICK = 1  # zlib level
 _LONGEST_LIST = 1 << 22  # bytes of JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(NamedTuple):
     """One place of a list.
 
     Attributes:
@@ -58,9 +53,8 @@ class Decision:
         k: the length asked for.
         slots: the list, best first.
         log_probability: of the whole list.
-        candidates: the ids of the items that were in the running.
-        utilities: float64[candidates], their utilities before diversity; bit for bit as given.
-        request: what was asked, for the replay; meta: what was said about the answer. JSON.
+        request: what was asked; meta: what was said about the answer. JSON.
+        record: what the list was drawn from, as bytes of a :class:`tastemaker.policy.replay.Record`; None if it was not kept.
     """
 
     recommendation_id: str
@@ -75,15 +69,16 @@ class Decision:
     k: int
     slots: tuple[Slot, ...]
     log_probability: float
-    candidates: Sequence[str]
-    utilities: NDArray[np.float64]
     request: Mapping[str, Any] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
+    record: bytes | None = None
 
 
 @dataclass(eq=False)
 class Log(Job[None]):
-    """Decisions to log."""
+    """Decisions to log. No list waits for them, and the events that cite one come after it in the queue."""
+
+    patient = True
 
     decision: Decision
 
@@ -119,18 +114,13 @@ def _wrong_id(made: Decision) -> str | None:
     ids = [("recommendation_id", made.recommendation_id), *(("slots", slot.item_id) for slot in made.slots)]
     if made.user_id is not None:
         ids.append(("user_id", made.user_id))
-    wrong = next(filter(None, (complaint_about_id(value, name) for name, value in ids)), None)
-    if wrong is None and "\n".join(made.candidates).count("\n") != max(len(made.candidates) - 1, 0):
-        return "candidates: an id has a line break in it"
-    return wrong
+    return next(filter(None, (complaint_about_id(value, name) for name, value in ids)), None)
 
 
 def _wrong_number(made: Decision) -> str | None:
     numbers = (made.log_probability, *(n for slot in made.slots for n in (slot.score, slot.propensity)))
     if not 0 <= made.seed < 2**63:
         return f"seed: expected 0 to 2^63 - 1, got {made.seed}"
-    if len(made.candidates) != len(made.utilities):
-        return f"candidates: {len(made.candidates)} ids, but {len(made.utilities)} utilities"
     if not all(map(math.isfinite, numbers)):
         return f"scores, propensities and log_probability must be finite, got {numbers}"
     if not all(0 < slot.propensity <= 1 for slot in made.slots):
@@ -139,11 +129,8 @@ def _wrong_number(made: Decision) -> str | None:
 
 
 def _row(made: Decision) -> dict[str, Any]:
-    numbers = ("score", "propensity")
-    slots = {
-        name: [float(getattr(s, name)) if name in numbers else getattr(s, name) for s in made.slots]
-        for name in _SLOT
-    }
+    slots = {name: [slot[n] for slot in made.slots] for n, name in enumerate(Slot._fields)}
+    slots |= {name: list(map(float, slots[name])) for name in ("score", "propensity")}
     return {
         "recommendation_id": made.recommendation_id,
         "user_id": made.user_id,
@@ -157,29 +144,29 @@ def _row(made: Decision) -> dict[str, Any]:
         "k": int(made.k),
         "slots": to_json(slots, "slots", _LONGEST_LIST),
         "log_probability": float(made.log_probability),
-        "candidates": zlib.compress("\n".join(made.candidates).encode(), _QUICK),
-        "utilities": zlib.compress(np.asarray(made.utilities, "<f8").tobytes(), _QUICK),
         "request": to_json(dict(made.request), "request", _LONGEST_LIST),
         "meta": to_json(dict(made.meta), "meta"),
+        "record": made.record,
     }
 
 
 def unpacked(row: dict[str, Any]) -> Decision:
     """The decision of a row of the table."""
-    ids = zlib.decompress(row["candidates"]).decode()
     slots = from_json(row["slots"])
     fields = row | {
         "history": tuple(from_json(row["history"])),
-        "slots": tuple(
-            Slot(**dict(zip(_SLOT, slot, strict=True)))
-            for slot in zip(*(slots[name] for name in _SLOT), strict=True)
-        ),
-        "candidates": tuple(ids.split("\n")) if ids else (),
-        "utilities": np.frombuffer(zlib.decompress(row["utilities"]), "<f8"),
+        "slots": tuple(itertools.starmap(Slot, zip(*(slots[name] for name in Slot._fields), strict=True))),
         "request": from_json(row["request"]),
         "meta": from_json(row["meta"]),
     }
     return Decision(**fields)
+
+
+def prune(connection: sa.Connection, before: int, most: int) -> int:
+    """Delete up to ``most`` decisions from before a time; how many there were."""
+    d = decisions.c
+    old = sa.select(d.recommendation_id).where(d.time < before).limit(most)
+    return connection.execute(decisions.delete().where(d.recommendation_id.in_(old))).rowcount
 
 
 _BY_ID = sa.select(decisions).where(decisions.c.recommendation_id == sa.bindparam("id"))

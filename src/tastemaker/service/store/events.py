@@ -1,7 +1,8 @@
 """Events: what people did with what they were shown. Posted once or ten times, each counts once."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -21,9 +22,22 @@ from tastemaker.service.store.values import (
 )
 from tastemaker.service.store.writer import Job
 
-__all__ = ["KINDS", "Event", "Interaction", "Post", "Posted", "complaint", "histories", "post_job", "since"]
+__all__ = [
+    "KINDS",
+    "TAKES_BACK",
+    "Event",
+    "Interaction",
+    "Post",
+    "Posted",
+    "complaint",
+    "dismissed",
+    "histories",
+    "post_job",
+    "since",
+]
 
 KINDS = ("impression", "click", "view", "dwell", "cart", "purchase", "rating", "like", "dismiss")
+TAKES_BACK = ("like", "cart", "purchase")  # kinds that end a dismissal that came before
 _DAY = 86_400_000_000  # microseconds: so far ahead may a clock be
 _LARGEST_SLOT = 100_000
 _VALUES: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -71,11 +85,13 @@ class Posted:
         accepted: how many are new and on disk.
         duplicates: those whose id was there already, on disk or earlier in the batch.
         rejected: those that were not taken, each with its reason.
+        sequence: of the last one accepted; the others have the numbers before it.
     """
 
     accepted: int
     duplicates: tuple[int, ...] = ()
     rejected: tuple[tuple[int, str], ...] = ()
+    sequence: int = field(default=0, compare=False, repr=False)
 
 
 class Interaction(NamedTuple):
@@ -93,10 +109,15 @@ def complaint(event: Event, latest: int) -> str | None:
     >>> complaint(Event(event_id="1", user_id="bob", item_id="tea", kind="view", time=0, value=7), 0)
     'value: expected the share completed, 0 to 1, for a view, got 7'
     """
-    ids = {"event_id": event.event_id, "user_id": event.user_id, "item_id": event.item_id}
-    ids |= {"recommendation_id": event.recommendation_id} if event.recommendation_id is not None else {}
-    ids |= {"session_id": event.session_id} if event.session_id is not None else {}
-    wrong = next(filter(None, (complaint_about_id(value, name) for name, value in ids.items())), None)
+    wrong = (
+        complaint_about_id(event.event_id, "event_id")
+        or complaint_about_id(event.user_id, "user_id")
+        or complaint_about_id(event.item_id, "item_id")
+    )
+    if wrong is None and event.recommendation_id is not None:
+        wrong = complaint_about_id(event.recommendation_id, "recommendation_id")
+    if wrong is None and event.session_id is not None:
+        wrong = complaint_about_id(event.session_id, "session_id")
     return wrong or _about_time(event.time, latest) or _about_value(event) or _about_place(event)
 
 
@@ -146,7 +167,11 @@ class Post(Job[Posted]):
         results = [job._sort_out(refusals, there, new) for job in jobs]
         for some in chunks(new):
             connection.execute(events.insert(), some)
-        return results
+        last: int = (
+            (connection.scalar(_LAST) or 0) if new else 0
+        )  # alone in writing, their numbers are consecutive
+        ends = itertools.accumulate((result.accepted for result in results), initial=last - len(new))
+        return [replace(result, sequence=end) for result, end in zip(results, list(ends)[1:], strict=True)]
 
     def _sort_out(self, refusals: "_Refusals", there: set[str], new: list[dict[str, Any]]) -> Posted:
         """Put the rows that are new into ``new`` and their ids into ``there``."""
@@ -222,6 +247,7 @@ def _row(event: Event) -> dict[str, Any]:
     }
 
 
+_LAST = sa.select(sa.func.max(events.c.sequence))
 _COLUMNS = [c for c in events.c if c is not events.c.sequence]
 
 
@@ -230,6 +256,16 @@ def since(connection: sa.Connection, sequence: int, limit: int) -> list[tuple[in
     chosen = sa.select(events.c.sequence, *_COLUMNS).where(events.c.sequence > sequence)
     rows = connection.execute(chosen.order_by(events.c.sequence).limit(limit))
     return [(row[0], _event(row)) for row in rows]
+
+
+def dismissed(connection: sa.Connection, until: int) -> list[tuple[str, str]]:
+    """The pairs that were dismissed up to a sequence number, and not liked, bought or put into the cart since."""
+    e, later = events.c, events.alias()
+    same = (later.c.user_id == e.user_id) & (later.c.item_id == e.item_id) & (later.c.sequence <= until)
+    back = sa.exists().where(same, later.c.time >= e.time, later.c.kind.in_(TAKES_BACK))
+    is_dismissal = e.kind == sa.literal_column("'dismiss'")  # spelt out, so that the partial index is used
+    chosen = sa.select(e.user_id, e.item_id).where(is_dismissal, e.sequence <= until, ~back).distinct()
+    return [(user, item) for user, item in connection.execute(chosen)]
 
 
 def _event(row: sa.Row[Any]) -> Event:

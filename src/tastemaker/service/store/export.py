@@ -1,17 +1,16 @@
 """The store as Parquet files, all of one moment."""
 
 import shutil
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from tastemaker.errors import DataError
+from tastemaker.policy.replay import Record
 from tastemaker.service.store.features import Table
 from tastemaker.service.store.tables import decisions, events
 from tastemaker.service.store.training import feature_table, frames
@@ -94,15 +93,14 @@ def _decisions(connection: sa.Connection) -> Iterator[pl.DataFrame]:
 
 def _spread(table: pl.DataFrame) -> pl.DataFrame:
     """JSON and packed arrays as lists."""
-    ids = [zlib.decompress(packed).decode() for packed in table["candidates"]]
-    numbers = [np.frombuffer(zlib.decompress(packed), "<f8") for packed in table["utilities"]]
+    records = [None if packed is None else Record.from_bytes(packed) for packed in table["record"]]
+    ids = [None if record is None else list(record.ids) for record in records]
+    numbers = [None if record is None else record.pool.utilities for record in records]
     return (
         table.with_columns(
             pl.col("history").str.json_decode(pl.List(pl.String)),
             pl.col("slots").str.json_decode(_SLOTS),
-            pl.Series(
-                "candidates", [text.split("\n") if text else [] for text in ids], dtype=pl.List(pl.String)
-            ),
+            pl.Series("candidates", ids, dtype=pl.List(pl.String)),
             pl.Series("utilities", numbers, dtype=pl.List(pl.Float64)),
         )
         .with_columns(pl.col("slots").struct.rename_fields([f"slot_{field.name}" for field in _SLOTS.fields]))

@@ -21,7 +21,7 @@ __all__ = ["BROWSER", "SCOPES", "Key", "Keys"]
 
 SCOPES = ("recommend", "events", "catalogue", "admin")
 BROWSER = ("recommend", "events")  # what a key that customers can read may do at most
-_FRESH = 5.0  # seconds for which a key that was right is not looked up again
+_FRESH = 1.0  # seconds for which a key that was right is not looked up again
 _REMEMBERED = 1024
 
 

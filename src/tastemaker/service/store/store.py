@@ -15,7 +15,7 @@ from tastemaker.service.store import catalogue, training
 from tastemaker.service.store import decisions as log
 from tastemaker.service.store import events as deeds
 from tastemaker.service.store import features as typed
-from tastemaker.service.store.catalogue import Item, User
+from tastemaker.service.store.catalogue import Change, Item, User
 from tastemaker.service.store.database import Database
 from tastemaker.service.store.decisions import Decision
 from tastemaker.service.store.erasure import Erased, erase
@@ -23,13 +23,14 @@ from tastemaker.service.store.events import KINDS, Event, Interaction, Posted
 from tastemaker.service.store.export import export
 from tastemaker.service.store.features import FeatureType, Table
 from tastemaker.service.store.keys import Keys
-from tastemaker.service.store.tables import events
+from tastemaker.service.store.tables import events, items
 from tastemaker.service.store.upgrade import require_newest
 from tastemaker.service.store.upgrade import upgrade as upgrade_tables
 from tastemaker.service.store.writer import Writer
 
 __all__ = ["Store"]
 
+_AT_ONCE = 1000
 _HISTORY = tuple(kind for kind in KINDS if kind != "impression")
 
 
@@ -123,6 +124,16 @@ class Store:
         with self._database.reading() as connection:
             return log.decision(connection, recommendation_id)
 
+    def prune(self, before: int) -> int:
+        """Delete the decisions from before a time (microseconds since 1970); how many there were. Events that cite them stay.
+
+        A thousand at a time, so that others can write in between.
+        """
+        deleted = 0
+        while some := self._writer.run(lambda connection: log.prune(connection, before, _AT_ONCE)).result():
+            deleted += some
+        return deleted
+
     def history(
         self, user_ids: Sequence[str], *, kinds: Sequence[str] = _HISTORY, limit: int | None = None
     ) -> dict[str, list[Interaction]]:
@@ -140,6 +151,17 @@ class Store:
         """Events after a sequence number (0: all), each with its own, in the order in which they were kept."""
         with self._database.reading() as connection:
             return deeds.since(connection, sequence, limit)
+
+    def dismissed(self, until: int) -> list[tuple[str, str]]:
+        """User and item of each dismissal up to a sequence number that was not taken back up to there."""
+        with self._database.reading() as connection:
+            return deeds.dismissed(connection, until)
+
+    def after_time(self, time: int) -> int:
+        """The sequence number before the first event of a later time; that of the newest if there is none."""
+        with self._database.reading() as connection:
+            first = connection.scalar(sa.select(sa.func.min(events.c.sequence)).where(events.c.time > time))
+        return self.last_sequence() if first is None else first - 1
 
     def last_sequence(self) -> int:
         """The sequence number of the newest event; 0 if there is none."""
@@ -188,6 +210,19 @@ class Store:
         with self._database.reading() as connection:
             return catalogue.hidden(connection)
 
+    def changes(self, after: int, limit: int = 5000) -> list[Change]:
+        """The items that changed after a change (0: all), in the order of their last ones, each with the number of its own.
+
+        About ``limit`` at a time; with the number of the last, the next are had.
+        """
+        with self._database.reading() as connection:
+            return catalogue.changes(connection, after, limit)
+
+    def last_change(self) -> int:
+        """The number of the last change of an item; 0 if there is none."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.max(items.c.change))) or 0
+
     def user(self, user_id: str) -> User | None:
         """The user with this id; None if there is no row."""
         return next(iter(self.users([user_id])), None)
@@ -224,7 +259,7 @@ class Store:
 
     # Training and export.
 
-    def dataset(self, weights: Mapping[str, float] | None = None) -> Dataset:
+    def dataset(self, weights: Mapping[str, float] | None = None, *, until: int | None = None) -> Dataset:
         """All that everybody did, as implicit feedback to learn from.
 
         Of several events of a user with an item the weightiest counts. A view counts by the share completed, a rating by its
@@ -233,12 +268,13 @@ class Store:
 
         Args:
             weights: of the kinds of events that count; by default :data:`~tastemaker.service.store.WEIGHTS`.
+            until: the sequence number of the last event to look at; by default of the newest.
 
         Raises:
             DataError: for an unknown kind, or if there is nothing to learn from.
         """
         with self._database.snapshot() as connection:
-            return training.dataset(connection, weights)
+            return training.dataset(connection, weights, until)
 
     def impressions(self, answers: Sequence[str] = training.ANSWERS) -> pl.DataFrame:
         """Each item that was seen (an ``impression`` event) in a logged list, and whether anything came of it.

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 __all__ = ["decisions", "erased", "events", "features", "items", "keys", "metadata", "settings", "users"]
@@ -19,6 +20,8 @@ metadata = MetaData()
 
 # All times are microseconds since 1970, UTC.
 _Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by themselves only in an INTEGER
+
+_DISMISSAL = text("kind = 'dismiss'")
 
 events = Table(
     "events",
@@ -36,6 +39,7 @@ events = Table(
     Column("context", Text),  # JSON
     UniqueConstraint("event_id", name="events_once"),
     Index("events_of_user", "user_id", "time"),
+    Index("events_dismissed", "sequence", sqlite_where=_DISMISSAL, postgresql_where=_DISMISSAL),
     sqlite_autoincrement=True,  # the number of an erased event is never given again
 )
 
@@ -54,10 +58,11 @@ decisions = Table(
     Column("k", Integer, nullable=False),
     Column("slots", Text, nullable=False),  # JSON: one list a field of Slot
     Column("log_probability", Double, nullable=False),
-    Column("candidates", LargeBinary, nullable=False),  # ids by line, zlib
-    Column("utilities", LargeBinary, nullable=False),  # little-endian float64, zlib
     Column("request", Text, nullable=False),  # JSON
     Column("meta", Text, nullable=False),  # JSON
+    Column(
+        "record", LargeBinary
+    ),  # candidates, utilities and all else the list was drawn from: policy.replay.Record
     Index("decisions_of_user", "user_id"),
 )
 
@@ -69,6 +74,10 @@ items = Table(
     Column("search", Text, nullable=False),  # its words, folded
     Column("updated", BigInteger, nullable=False),
     Column("deleted", BigInteger),  # when; the row stays, so that a model that knows the item keeps it hidden
+    Column(
+        "change", BigInteger, nullable=False
+    ),  # the number of the last one: who reads on from a number misses none
+    Index("items_by_change", "change"),
 )
 
 users = Table(

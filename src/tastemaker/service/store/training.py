@@ -11,7 +11,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.quality import dwell_weight, event_weight
 from tastemaker.errors import DataError
 from tastemaker.service.store import features as typed
-from tastemaker.service.store.events import KINDS
+from tastemaker.service.store.events import KINDS, TAKES_BACK
 from tastemaker.service.store.features import Table
 from tastemaker.service.store.tables import decisions, events, items, users
 from tastemaker.service.store.values import from_json
@@ -30,7 +30,6 @@ WEIGHTS: Mapping[str, float] = {
 ANSWERS = ("click", "view", "cart", "purchase", "like")  # what makes an impression a success
 _UNTOLD_SHARE = 0.5  # of a view without the share completed
 _DWELL_BOUNDS = (0.1, 2.0)
-_TAKES_BACK = ("like", "cart", "purchase")  # a dismissal that came before
 _ROWS = 50_000
 
 
@@ -42,12 +41,14 @@ def frames(
         yield pl.DataFrame([tuple(row) for row in rows], schema=dict(schema), orient="row")
 
 
-def dataset(connection: sa.Connection, weights: Mapping[str, float] | None = None) -> Dataset:
+def dataset(
+    connection: sa.Connection, weights: Mapping[str, float] | None = None, until: int | None = None
+) -> Dataset:
     """What everybody did, as implicit feedback; see :meth:`Store.dataset`."""
     chosen = dict(WEIGHTS if weights is None else weights)
     if unknown := [kind for kind in chosen if kind not in KINDS]:
         raise DataError(f"weights: there is no kind of event {unknown[0]!r}; there are {', '.join(KINDS)}")
-    told = _told(connection, [*chosen, "dismiss"])
+    told = _told(connection, [*chosen, "dismiss"], until)
     kept = _without_dismissed(told).filter(pl.col("kind").is_in(list(chosen)))
     weighted = kept.with_columns(weight=pl.Series(_weights(kept, chosen), dtype=pl.Float32))
     interactions = weighted.filter(pl.col("weight") > 0)
@@ -67,8 +68,8 @@ def dataset(connection: sa.Connection, weights: Mapping[str, float] | None = Non
     )
 
 
-def _told(connection: sa.Connection, kinds: Sequence[str]) -> pl.DataFrame:
-    """All events of these kinds, oldest first."""
+def _told(connection: sa.Connection, kinds: Sequence[str], until: int | None) -> pl.DataFrame:
+    """The events of these kinds up to a sequence number, oldest first."""
     e = events.c
     schema = {
         "user_id": pl.String,
@@ -78,13 +79,15 @@ def _told(connection: sa.Connection, kinds: Sequence[str]) -> pl.DataFrame:
         "time": pl.Int64,
     }
     chosen = sa.select(*(e[name] for name in schema)).where(e.kind.in_(kinds)).order_by(e.sequence)
+    if until is not None:
+        chosen = chosen.where(e.sequence <= until)
     told = pl.concat([pl.DataFrame(schema=schema), *frames(connection, chosen, schema)])
     return told.sort("time", maintain_order=True).with_columns(pl.col("kind").cast(pl.String))
 
 
 def _without_dismissed(told: pl.DataFrame) -> pl.DataFrame:
     """Without the pairs that the user dismissed and did not like, buy or put into the cart since."""
-    verdict = pl.col("kind").filter(pl.col("kind").is_in(["dismiss", *_TAKES_BACK])).last()
+    verdict = pl.col("kind").filter(pl.col("kind").is_in(["dismiss", *TAKES_BACK])).last()
     dismissed = (verdict == "dismiss").over("user_id", "item_id").fill_null(False)
     return told.filter(~dismissed)
 

@@ -26,6 +26,7 @@ __all__ = [
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,256}")
 _AT_ONCE = 1000  # values in one statement
 _LONGEST_JSON = 65_536
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def to_json(value: Any, what: str, longest: int = _LONGEST_JSON) -> str:
         DataError: for what JSON cannot hold (NaN, objects), what UTF-8 cannot (lone surrogates), or too much of it.
     """
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        text = _JSON.encode(value)
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{what}: expected JSON, got {str(value)[:80]!r} ({error})") from error
@@ -78,7 +79,7 @@ def is_number(value: Any) -> bool:
 
 def is_mapping(value: Any) -> bool:
     """Whether the value is a mapping from text."""
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    return isinstance(value, dict | Mapping) and all(isinstance(key, str) for key in value)
 
 
 def chunks(values: Sequence[T], size: int = _AT_ONCE) -> Iterator[Sequence[T]]:

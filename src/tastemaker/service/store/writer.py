@@ -2,12 +2,13 @@
 
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,6 +19,7 @@ __all__ = ["Job", "Task", "Writer"]
 
 _ROWS_A_COMMIT = 8192
 _ROWS_WAITING = 262_144
+_PATIENCE = 0.05  # seconds that a commit of what nobody waits for is put off, so that others join it
 
 T = TypeVar("T")
 
@@ -30,6 +32,10 @@ class Job(ABC, Generic[T]):
         rows: how many rows it brings, about.
         done: resolved when the result is on disk.
     """
+
+    patient: ClassVar[bool] = (
+        False  # whether nobody waits for it: then it goes with the next commit, or a moment later
+    )
 
     rows: int
     done: Future[T] = field(default_factory=Future, init=False)
@@ -116,16 +122,23 @@ class Writer:
 
     def _groups(self) -> Iterator[list[Job[Any]]]:
         """What has come since the last group, up to a number of rows, until the end."""
-        while (job := self._queue.get()) is not None:
-            group, rows = [job], job.rows
-            while rows < _ROWS_A_COMMIT and not self._queue.empty():
-                job = self._queue.get()
+        job = self._queue.get()
+        while job is not None:
+            group, rows, until = [job], job.rows, time.monotonic() + _PATIENCE
+            while rows < _ROWS_A_COMMIT:
+                if not job.patient:
+                    until = 0.0
+                try:
+                    job = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+                except queue.Empty:
+                    break
                 if job is None:
-                    yield group
-                    return
+                    break
                 group.append(job)
                 rows += job.rows
             yield group
+            if job is not None:
+                job = self._queue.get()
 
     def _commit(self, group: list[Job[Any]]) -> None:
         try:
