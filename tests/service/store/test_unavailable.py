@@ -152,6 +152,7 @@ def test_a_writer_too_far_behind_takes_no_more(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_ROWS_WAITING", 10)
+    monkeypatch.setattr(database, "_BUSY", 60.0)
     with Store.open(sqlite_url) as store:
         other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # so that what comes has to wait

@@ -1,4 +1,5 @@
 import json
+import sqlite3
 import threading
 from base64 import b64encode
 from pathlib import Path
@@ -11,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from service.store.made import decision, event
 from tastemaker.errors import StoreError
 from tastemaker.service.store import Item, Store
+from tastemaker.service.store import database as database_module
 from tastemaker.service.store.database import Database
 from tastemaker.service.store.tables import metadata
 from tastemaker.service.store.upgrade import newest_version, upgrade, version
@@ -82,7 +84,8 @@ def test_without_leave_nothing_is_upgraded(url: str, tmp_path: Path) -> None:
     Store.open(url, upgrade=False).close()
 
 
-def test_many_open_a_new_database_at_once(url: str) -> None:
+def test_many_open_a_new_database_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_BUSY", 60.0)  # six take their turns, on a machine that may be busy
     failures: list[BaseException] = []
 
     def client(n: int) -> None:
@@ -100,6 +103,34 @@ def test_many_open_a_new_database_at_once(url: str) -> None:
     assert failures == []
     with Store.open(url) as store:
         assert len(store.since(0)) == 6
+
+
+def test_a_new_file_that_another_process_writes_is_waited_for(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_BUSY", 60.0)
+    refused = threading.Event()
+    keep_a_log = database_module._keep_a_log
+
+    def watched(connection: sqlite3.Connection) -> None:
+        try:
+            keep_a_log(connection)
+        except sqlite3.OperationalError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(database_module, "_keep_a_log", watched)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    opened: list[Store] = []
+    opening = threading.Thread(target=lambda: opened.append(Store.open(sqlite_url)))
+    opening.start()
+    assert refused.wait(60)
+    other.execute("COMMIT")
+    opening.join()
+    with opened[0]:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

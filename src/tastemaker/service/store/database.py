@@ -3,7 +3,7 @@
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -155,6 +155,11 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so
     for pragma in _ON_CONNECT:
         connection.execute(pragma)
+    _when_free(lambda: _keep_a_log(connection))
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Have a file that was made just now keep a write-ahead log; it remembers that. Of several who try at once one succeeds."""
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
@@ -162,13 +167,19 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_immediately(connection: sa.Connection) -> None:
     """Begin to write when no other process does. SQLite itself would look ever more seldom, and starve beside a busy one."""
+    _when_free(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+
+def _when_free(work: Callable[[], object]) -> None:
+    """Do what needs the file for itself, as soon as nobody else has it."""
     until = time.monotonic() + _BUSY
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            work()
             return
-        except exc.OperationalError as error:
-            busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        except (exc.OperationalError, sqlite3.OperationalError) as error:
+            cause = error.orig if isinstance(error, exc.OperationalError) else error
+            busy = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() > until:
                 raise
             time.sleep(random.uniform(0.001, 0.005))
