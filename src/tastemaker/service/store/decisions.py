@@ -27,7 +27,7 @@ class Slot(NamedTuple):
         item_id, score: what stood there, and the score by which it came.
         propensity: the probability of this item here, given the slots above; 0 < p ≤ 1.
         role: ``exploit``, ``explore`` or ``pinned``.
-        source, reason: where the candidate came from, and what was said about it.
+        source, reason: where the candidate came from, and what was said about it, if anything was.
     """
 
     item_id: str

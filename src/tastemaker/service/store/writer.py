@@ -1,9 +1,9 @@
 """The one writer: jobs from any thread, as many to a commit as have come while the last one went to disk."""
 
-import queue
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ __all__ = ["Job", "Task", "Writer"]
 
 _ROWS_A_COMMIT = 8192
 _ROWS_WAITING = 262_144
-_PATIENCE = 0.05  # seconds that a commit of what nobody waits for is put off, so that others join it
+_PATIENCE = 0.2  # seconds that a commit of what nobody waits for is put off, so that others join it
 
 T = TypeVar("T")
 
@@ -76,21 +76,25 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
-        self._waiting = 0
-        self._lock = threading.Lock()
+        self._queue: deque[Job[Any]] = deque()
+        self._waiting = 0  # rows, of the jobs in the queue and of those that are being written
+        self._urgent = 0  # jobs in the queue that somebody waits for
         self._closed = False
+        self._news = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._work, name="tastemaker-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job[T]) -> Future[T]:
         """Queue a job. Its future raises StoreUnavailable if the writer is closed or too far behind."""
         job.done.set_running_or_notify_cancel()  # from here on it is done or not; it cannot be called back
-        with self._lock:
+        with self._news:
             refusal = self._refusal()
             if not refusal:
+                self._queue.append(job)
                 self._waiting += job.rows
-                self._queue.put(job)
+                self._urgent += not job.patient
+                if not job.patient or len(self._queue) == 1:  # else the thread looks by itself before long
+                    self._news.notify()
         if refusal:
             job.done.set_exception(StoreUnavailable(refusal))
         return job.done
@@ -101,10 +105,9 @@ class Writer:
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
-        with self._lock:
-            already, self._closed = self._closed, True
-            if not already:
-                self._queue.put(None)
+        with self._news:
+            self._closed = True
+            self._news.notify()
         self._thread.join()
 
     def _refusal(self) -> str:
@@ -115,30 +118,26 @@ class Writer:
         return ""
 
     def _work(self) -> None:
-        for group in self._groups():
+        while group := self._next():
             self._commit(group)
-            with self._lock:
+            with self._news:
                 self._waiting -= sum(job.rows for job in group)
 
-    def _groups(self) -> Iterator[list[Job[Any]]]:
-        """What has come since the last group, up to a number of rows, until the end."""
-        job = self._queue.get()
-        while job is not None:
-            group, rows, until = [job], job.rows, time.monotonic() + _PATIENCE
-            while rows < _ROWS_A_COMMIT:
-                if not job.patient:
-                    until = 0.0
-                try:
-                    job = self._queue.get(timeout=max(0.0, until - time.monotonic()))
-                except queue.Empty:
+    def _next(self) -> list[Job[Any]]:
+        """What has come since the last group, up to a number of rows; nothing at the end."""
+        with self._news:
+            while not self._queue and not self._closed:
+                self._news.wait()
+            until = time.monotonic() + _PATIENCE
+            while not self._urgent and not self._closed and self._waiting < _ROWS_A_COMMIT:
+                if not self._news.wait(until - time.monotonic()):
                     break
-                if job is None:
-                    break
-                group.append(job)
+            group, rows = [], 0
+            while self._queue and rows < _ROWS_A_COMMIT:
+                group.append(job := self._queue.popleft())
                 rows += job.rows
-            yield group
-            if job is not None:
-                job = self._queue.get()
+            self._urgent -= sum(not job.patient for job in group)
+            return group
 
     def _commit(self, group: list[Job[Any]]) -> None:
         try:
