@@ -91,7 +91,7 @@ async def _expire(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(gone.decision.slots) == 4
 
 
-def _cut_off(user_id: str) -> User:
+def _cut_off(user_id: str, *, wait: bool = True) -> User:
     raise StoreUnavailable(f"nobody reads {user_id}")
 
 

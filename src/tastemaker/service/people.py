@@ -1,14 +1,15 @@
 """What is known of users at the moment: read from the store for each request, and remembered for when it cannot be read.
 
 A read has a deadline. When one is late or fails, the service answers from what it read last and says so; for a moment it does not
-try again, so that a store that hangs does not slow every request down.
+try again, so that a store that hangs does not slow every request down. A row of SQLite's file is read by the thread of the event
+loop: to hand that to another takes several times as long. After one that was late it is handed over all the same, for a minute.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ _FOND = {"like": 4.0, "purchase": 3.0, "cart": 2.0}
 _REMEMBERED = 20_000
 _LIMIT = 500
 _PAUSE = 1.0  # seconds without a try after a failure
+_WARY = 60.0  # seconds for which reads keep nobody else waiting after a slow one
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,23 +117,22 @@ class People:
     _memory: OrderedDict[str, Person] = field(default_factory=OrderedDict)
     _readers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "tastemaker-read"))
     _resume: float = 0.0
+    _wary: float = 0.0
 
     async def get(self, user_id: str | None) -> Person:
         """The user with their history, as stored now or as last read."""
-        return await self._either(user_id, self._read_all)
+        return await self._either(user_id, lambda user: self._beside(self._read_all, user))
 
     async def features(self, user_id: str | None) -> Person:
         """The user's row alone."""
-        return await self._either(user_id, self._read_row)
+        return await self._either(user_id, self._row)
 
-    async def _either(self, user_id: str | None, how: Callable[[str], Person]) -> Person:
+    async def _either(self, user_id: str | None, read: Callable[[str], Awaitable[Person]]) -> Person:
         if user_id is None:
             return Person(None)
         if self.clock() >= self._resume:
             try:
-                loop = asyncio.get_running_loop()
-                read = loop.run_in_executor(self._readers, how, user_id)
-                person = await asyncio.wait_for(read, self.deadline)
+                person = await read(user_id)
             except Exception as error:  # a store that fails in any way must not cost the visitor the page
                 _log.warning("a user could not be read: %s", type(error).__name__)
                 self._resume = self.clock() + _PAUSE
@@ -139,6 +140,25 @@ class People:
                 self._remember(user_id, person)
                 return person
         return self._recall(user_id)
+
+    async def _row(self, user_id: str) -> Person:
+        """The row, by this thread where that is quick."""
+        if not self.store.at_hand or self.clock() < self._wary:
+            return await self._beside(self._read_row, user_id)
+        start = time.perf_counter()
+        try:
+            return self._read_row(user_id, wait=False)
+        except StoreUnavailable:  # it may be another process that keeps it for a moment
+            self._wary = self.clock() + _WARY
+            return await self._beside(self._read_row, user_id)
+        finally:
+            if time.perf_counter() - start > self.deadline:
+                self._wary = self.clock() + _WARY
+
+    async def _beside(self, how: Callable[[str], Person], user_id: str) -> Person:
+        """What another thread reads, if it does in time."""
+        read = asyncio.get_running_loop().run_in_executor(self._readers, how, user_id)
+        return await asyncio.wait_for(read, self.deadline)
 
     def rows(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """The features of those of many users who have a row; none while the store cannot be read."""
@@ -160,8 +180,8 @@ class People:
         """End the threads."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def _read_row(self, user_id: str) -> Person:
-        row = self.store.user(user_id)
+    def _read_row(self, user_id: str, *, wait: bool = True) -> Person:
+        row = self.store.user(user_id, wait=wait)
         known = {} if row is None else row.features
         return Person(user_id, known, (), row is not None, self.clock(), 0.0)
 

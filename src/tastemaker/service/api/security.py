@@ -8,6 +8,7 @@ elsewhere, every request but those for health needs one.
 import asyncio
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from fastapi import Request, Security
@@ -167,8 +168,13 @@ def needs(scope: Scope) -> _Needs:
 
 
 def _whence(request: Request) -> str:
-    """The address of who asks; of version 6 the network, in which everybody may have as many addresses as they like."""
-    host = request.client.host if request.client else "unknown"
+    """The address of who asks."""
+    return _network(request.client.host) if request.client else "unknown"
+
+
+@lru_cache(maxsize=4096)
+def _network(host: str) -> str:
+    """An address as it is; of version 6 its network, in which everybody may have as many addresses as they like."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

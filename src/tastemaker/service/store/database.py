@@ -37,6 +37,9 @@ class Database:
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``.
 
+    Attributes:
+        sqlite: whether it is a file that this process reads by itself; else a server is asked.
+
     Raises:
         StoreError: for a URL of another kind.
     """
@@ -50,9 +53,11 @@ class Database:
                 self.url, pool_size=8, max_overflow=24, pool_timeout=_BUSY, **options
             )
             self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
+            self._hasty = sa.create_engine(self.url, pool_size=1, pool_timeout=0, **options)
             for engine in (self._reader, self._writer):
                 sa.event.listen(engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._writer, "connect", _wait_no_longer)
+            for engine in (self._hasty, self._writer):
+                sa.event.listen(engine, "connect", _wait_no_longer)
             sa.event.listen(self._writer, "begin", _begin_immediately)
         else:
             require("psycopg", "postgres")
@@ -67,6 +72,7 @@ class Database:
                 **options,
             )
             self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
+            self._hasty = self._reader
             sa.event.listen(self._writer, "connect", _prepare_postgres)
 
     @contextmanager
@@ -77,6 +83,16 @@ class Database:
             StoreUnavailable: if the database cannot be read.
         """
         with self._translated(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def glancing(self) -> Iterator[sa.Connection]:
+        """As :meth:`reading`; in SQLite it fails at once where it would have to wait for another process.
+
+        Raises:
+            StoreUnavailable: if the database cannot be read now.
+        """
+        with self._translated(), self._hasty.connect() as connection:
             yield connection
 
     @contextmanager
@@ -128,8 +144,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self._reader.dispose()
-        self._writer.dispose()
+        for engine in (self._reader, self._hasty, self._writer):
+            engine.dispose()
 
 
 def _parsed(text: str) -> sa.URL:
@@ -186,6 +202,7 @@ def _when_free(work: Callable[[], object]) -> None:
 
 
 def _wait_no_longer(connection: Any, record: Any) -> None:
+    connection.isolation_level = None
     connection.execute("PRAGMA busy_timeout = 0")
 
 

@@ -223,9 +223,20 @@ class Store:
         with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.max(items.c.change))) or 0
 
-    def user(self, user_id: str) -> User | None:
-        """The user with this id; None if there is no row."""
-        return next(iter(self.users([user_id])), None)
+    @property
+    def at_hand(self) -> bool:
+        """Whether a row is read sooner than another thread would be asked for it: from SQLite's file."""
+        return self._database.sqlite
+
+    def user(self, user_id: str, *, wait: bool = True) -> User | None:
+        """The user with this id; None if there is no row.
+
+        Args:
+            user_id: any id.
+            wait: for other processes, where one keeps SQLite's file to itself; else that is a StoreUnavailable.
+        """
+        with self._database.reading() if wait else self._database.glancing() as connection:
+            return catalogue.read_user(connection, user_id)
 
     def users(self, user_ids: Sequence[str]) -> list[User]:
         """The users with these ids, in this order, without those that have no row."""
