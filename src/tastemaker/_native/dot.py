@@ -53,7 +53,7 @@ class PackedItems:
     @cached_property
     def panels(self) -> Float32:
         """All items in the kernel's layout."""
-        return self.pack(np.arange(len(self), dtype=np.int32))
+        return self.pack(self.codes)
 
     def pack(self, codes: Int32) -> Float32:
         """The items named by ``codes``: panels x factors x items of a panel, the last panel filled up with zeros."""
@@ -67,12 +67,23 @@ class PackedItems:
 
         NaN in lanes that fill up, and for items out of the mask.
         """
-        count = len(self) if codes is None else len(codes)
-        padded = np.full(-(-count // kernels.panel) * kernels.panel, np.nan, np.float32)
-        padded[:count] = 0.0 if self.bias is None else self.bias if codes is None else self.bias[codes]
-        if mask is not None:
-            padded[:count][~mask] = np.nan
-        return padded
+        if codes is not None:
+            return _padded(np.zeros(len(codes), np.float32) if self.bias is None else self.bias[codes])
+        if mask is None:
+            return self._offsets
+        barred = np.subtract(
+            mask.view(np.uint8), 1, dtype=np.uint32
+        )  # every bit is set, which is NaN, or none
+        return _padded((self._offsets[: len(self)].view(np.uint32) | barred).view(np.float32))
+
+    @cached_property
+    def codes(self) -> Int32:
+        """The items in the lanes of :attr:`panels`."""
+        return np.arange(len(self), dtype=np.int32)
+
+    @cached_property
+    def _offsets(self) -> Float32:
+        return _padded(np.zeros(len(self), np.float32) if self.bias is None else self.bias)
 
 
 def dot_scores(queries: Float32, items: Float32 | PackedItems) -> Float32:
@@ -116,6 +127,13 @@ def operands(queries: Float32, items: Float32 | PackedItems) -> tuple[Float32, P
             f"queries have {queries.shape[1]} factors and items {packed.factors}; they must agree"
         )
     return queries, packed
+
+
+def _padded(values: NDArray[np.floating]) -> Float32:
+    """One value a lane; NaN in the lanes that fill up the last panel."""
+    padded = np.empty(-(-len(values) // kernels.panel) * kernels.panel, np.float32)
+    padded[: len(values)], padded[len(values) :] = values, np.nan
+    return padded
 
 
 def _matrix(name: str, values: Float32) -> Float32:

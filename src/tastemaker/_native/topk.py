@@ -204,7 +204,7 @@ def _layout(packed: PackedItems, rules: _Rules) -> tuple[Float32, Float32, Int32
     if keep is not None and np.count_nonzero(keep) < _GATHER_BELOW * len(keep):
         codes = np.flatnonzero(keep).astype(np.int32)
         return packed.pack(codes), packed.offsets(codes), codes
-    return packed.panels, packed.offsets(mask=keep), np.arange(len(packed), dtype=np.int32)
+    return packed.panels, packed.offsets(mask=keep), packed.codes
 
 
 def empty_lists(queries: int, k: int) -> TopK:

@@ -50,6 +50,7 @@ class Request:
         mask: bool[items], which items meet a condition; None for all.
         now: microseconds since 1970, for the windows of items; None to leave them open.
         explore: whether to draw from the policy's exploration, or take the best.
+        explain: with a reason for each item.
         seed: of the draw.
         deadline: by :func:`time.perf_counter`; what is not needed for a list is left out after it.
     """
@@ -64,6 +65,7 @@ class Request:
     mask: NDArray[np.bool_] | None = None
     now: int | None = None
     explore: bool = True
+    explain: bool = True
     seed: int = 0
     deadline: float | None = None
 

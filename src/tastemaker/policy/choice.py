@@ -37,7 +37,7 @@ class Choice:
         seed: of the draw.
         drawn: the slots.
         because: int32[k'], the item of the user's own that each has most to do with, -1 for none.
-        reasons: k' texts.
+        reasons: k' texts; empty where none were asked for.
         removed: what took items away from a short list, by reason; empty for a full one.
         n_items: how many items there are.
         degraded: what was left out, and why.

@@ -114,6 +114,7 @@ class LiveCatalogue:
         allow: Iterable[str] | None = None,
         deny: Iterable[str] = (),
         explore: bool = True,
+        explain: bool = True,
         seed: int = 0,
         now: int | None = None,
         deadline: float | None = None,
@@ -131,7 +132,7 @@ class LiveCatalogue:
             exclude_seen: leave out what the user has had; what was bought or dismissed since the fit is always left out.
             filter: which items may be shown, as in ``recommend``.
             allow: the only items that may be shown. deny: items that must not be. An unknown id in them changes nothing.
-            explore, seed: whether to draw, and from what.
+            explore, seed: whether to draw, and from what. explain: with a reason for each item.
             now: microseconds since 1970, for the windows of items; by default the clock's.
             deadline: by :func:`time.perf_counter`.
             features, context: what is known of the user at the moment, and where it is asked, for a ranking model that looks
@@ -164,6 +165,7 @@ class LiveCatalogue:
             mask=None if filter is None else shelf.mask(filter),
             now=moment,
             explore=explore,
+            explain=explain,
             seed=seed,
             deadline=deadline,
         )

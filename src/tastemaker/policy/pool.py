@@ -1,7 +1,7 @@
 """What a list is drawn from: candidates with utilities, how alike they are, and what they share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -50,9 +50,11 @@ class VectorLikeness:
 
     Attributes:
         unit: float32[n, f], rows of length 1 or 0.
+        rows: those that were asked for, by position: the draw asks, and then the log.
     """
 
     unit: NDArray[np.float32]
+    rows: dict[int, NDArray[np.int8]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, vectors: NDArray[np.float32]) -> "VectorLikeness":
@@ -61,8 +63,11 @@ class VectorLikeness:
 
     def row(self, position: int) -> NDArray[np.int8]:
         """int8[n]: the cosines, rounded to steps."""
-        cosines: NDArray[np.float32] = self.unit @ self.unit[position]
-        return np.rint(cosines * LIKENESS_STEPS).astype(np.int8)
+        found = self.rows.get(position)
+        if found is None:
+            cosines: NDArray[np.float32] = self.unit @ self.unit[position]
+            found = self.rows[position] = np.rint(cosines * LIKENESS_STEPS).astype(np.int8)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,11 +80,14 @@ class Slots:
     def __init__(self, pool: Pool, rules: Rules) -> None:
         self._pool, self._rules = pool, rules
         self._reserved = rules.reserved
-        self._values = (1 - rules.diversity) * pool.utilities
+        self._values = (1 - rules.diversity) * pool.utilities  # minus infinity for what may not follow
         self._nearest: NDArray[np.int8] | None = None
         self._gone = np.zeros(len(pool), np.bool_)
         self._left = len(pool)
-        self._counts = np.zeros(len(pool.labels.limit), np.int32)
+        self._room = pool.labels.limit.tolist()
+        self._labels: list[list[int]] = [[] for _ in range(len(pool) if self._room else 0)]
+        for position, label in zip(pool.labels.position.tolist(), pool.labels.code.tolist(), strict=True):
+            self._labels[position].append(label)
         self.filled = 0
 
     def values(self) -> tuple[NDArray[np.float64], bool]:
@@ -92,11 +95,9 @@ class Slots:
         values = self._values
         if self._nearest is not None:
             values = values - self._nearest * (self._rules.diversity / LIKENESS_STEPS)
-        gone, reserved = self._gone, False
-        if self.filled in self._reserved:
-            reserved = bool((self._pool.new & ~gone).any())
-            gone = gone | ~self._pool.new if reserved else gone
-        return np.where(gone, -np.inf, values), reserved
+        if self.filled in self._reserved and (self._pool.new & ~self._gone).any():
+            return np.where(self._pool.new, values, -np.inf), True
+        return values, False
 
     @property
     def full(self) -> bool:
@@ -109,17 +110,21 @@ class Slots:
 
     def take(self, position: int) -> None:
         """Put the candidate into the next slot."""
-        self._gone[position] = True
+        self._bar(position)
         self.filled += 1
-        labels = self._pool.labels
-        if len(labels.code):
-            self._counts[labels.code[labels.position == position]] += 1
-            over = (self._counts >= labels.limit)[labels.code]
-            self._gone[labels.position[over]] = True
+        for label in self._labels[position] if self._labels else ():
+            self._room[label] -= 1
+            if self._room[label] == 0:
+                self._bar(self._pool.labels.position[self._pool.labels.code == label])
         self._left = len(self._gone) - int(np.count_nonzero(self._gone))
         if self._rules.diversity and not self.full:
             row = self._pool.likeness.row(position)
             self._nearest = row if self._nearest is None else np.maximum(self._nearest, row)
+
+    def _bar(self, positions: int | NDArray[np.int32]) -> None:
+        """These may not follow."""
+        self._gone[positions] = True
+        self._values[positions] = -np.inf
 
 
 def draw(pool: Pool, rules: Rules, seed: int) -> Drawn:

@@ -96,11 +96,12 @@ def choose(settings: Settings, request: Request, shelf: Shelf) -> Choice:
             break
         depth, size = 4 * depth, 4 * size  # the caps want more to choose from
     items = candidates.items[kept]
-    own, reasons = _reasons(answer, items[drawn.positions], candidates.source[kept][drawn.positions])
+    source = candidates.source[kept]
+    own, reasons = _reasons(answer, items[drawn.positions], source[drawn.positions])
     short = len(drawn.positions) < request.k
     return Choice(
         candidates=items,
-        source=candidates.source[kept],
+        source=source,
         pool=pool,
         k=request.k,
         rules=rules,
@@ -234,6 +235,8 @@ def _vectors(answer: _Answer, codes: Codes) -> Scores:
 
 def _reasons(answer: _Answer, items: Codes, source: NDArray[np.int8]) -> tuple[Codes, tuple[str, ...]]:
     """For each item of the list the user's own that it has most to do with, and both in words."""
+    if not answer.request.explain:
+        return np.full(len(items), -1, np.int32), ("",) * len(items)
     recent = answer.request.recent[:RECENT]
     strength = np.zeros((len(items), len(recent)), np.float32)
     if strength.size and isinstance(answer.asked, DotAsked):

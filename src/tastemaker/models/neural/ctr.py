@@ -208,7 +208,7 @@ class DeepClickModel(ClickModel):
         parts = self._parts(len(fitted.state.crosses))
         of_items = item_terms(fitted, parts)
         own = asked.terms.linear + asked.terms.pairs + np.float32(fitted.state.bias)
-        logits = own[rows] + (of_items.linear + of_items.pairs)[items]
+        logits = own[rows] + (of_items.linear[items] + of_items.pairs[items])
         if parts.pairwise:
             logits += row_sums(asked.terms.total[rows] * of_items.total[items])
         if parts.hidden:
