@@ -89,7 +89,7 @@ class Answer:
                     "source": slot.source,
                     "role": slot.role,
                     "propensity": slot.propensity,
-                    "reason": slot.reason if self.explain else None,
+                    "reason": slot.reason or None if self.explain else None,
                     "title": title,
                 }
                 for rank, (slot, title) in enumerate(slots, 1)

@@ -12,7 +12,7 @@ from tastemaker._native.topk import top_k
 from tastemaker.errors import CannotAnswerError, DataError
 from tastemaker.models.base import Recommender
 from tastemaker.policy.candidates import SOURCES, Request, Screen
-from tastemaker.policy.choice import Choice
+from tastemaker.policy.choice import Choice, in_words
 from tastemaker.policy.policy import Policy
 from tastemaker.policy.pool import Labels, Pool, VectorLikeness
 from tastemaker.policy.shelf import Shelf
@@ -66,6 +66,7 @@ def choose(
         allow=ask.allow,
         deny=(*ask.exclude, *deny, *ask.seeds),
         explore=ask.explore,
+        explain=ask.explain,
         seed=seed,
         deadline=None if deadline is None else time.perf_counter() + deadline,
         features=features,
@@ -122,7 +123,8 @@ def _by_source(serving: Serving, ask: Ask, request: Request, shelf: Shelf) -> Ch
     scores = _likeness(_who_compares(serving, order), codes[codes >= 0], shelf)
     found = top_k(scores[None], request.k + _SPARE, **screen.rules().keywords())
     source = "also_bought" if ask.source == "also_bought" else "similar"
-    return _ordered(shelf, request, found.items[0, : found.counts[0]], found.scores[0], source)
+    title = shelf.titles(codes[:1])[0] if len(codes) == 1 else ""
+    return _ordered(shelf, request, found.items[0, : found.counts[0]], found.scores[0], source, title)
 
 
 def _who_compares(serving: Serving, order: Sequence[str]) -> Recommender[Any]:
@@ -153,8 +155,10 @@ def _likeness(model: Recommender[Any], seeds: Codes, shelf: Shelf) -> Scores:
     return out
 
 
-def _ordered(shelf: Shelf, request: Request, items: Codes, scores: Scores, source: str) -> Choice:
-    """A list in the order of its scores, drawn as all others are."""
+def _ordered(
+    shelf: Shelf, request: Request, items: Codes, scores: Scores, source: str, seed: str = ""
+) -> Choice:
+    """A list in the order of its scores, drawn as all others are; ``seed`` is the title of what it goes with."""
     depth = min(len(items), request.k + _SPARE)
     items, scores = items[:depth], scores[:depth]
     utilities = np.minimum.accumulate(np.nan_to_num(scores.astype(np.float64)))
@@ -172,7 +176,7 @@ def _ordered(shelf: Shelf, request: Request, items: Codes, scores: Scores, sourc
         seed=request.seed,
         drawn=drawn,
         because=np.full(len(drawn.positions), -1, np.int32),
-        reasons=("",) * len(drawn.positions),
+        reasons=(in_words(source, seed) if request.explain else "",) * len(drawn.positions),
         removed=_removed(shelf, request, len(drawn.positions)) if short else {},
         n_items=shelf.n_items,
         degraded=(),

@@ -1,8 +1,10 @@
 """Lists over HTTP: personal, filtered, ranked, related, logged and replayed."""
 
+import asyncio
 import io
 import math
 import random
+import sqlite3
 import threading
 from datetime import datetime
 from typing import Any
@@ -12,7 +14,9 @@ import polars as pl
 import pytest
 
 from service.conftest import Shop
+from tastemaker.errors import StoreUnavailable
 from tastemaker.service.api import catalogue
+from tastemaker.service.people import People
 
 
 def ids(found: dict[str, Any]) -> list[str]:
@@ -52,9 +56,14 @@ def test_the_log_replays_a_list_as_it_was(shop: Shop) -> None:
         {"source": "trending"},
     ):
         shown = shop.list_for("alice", k=10, explain=True, **wish)
+        assert all(item["reason"] for item in shown["items"])
         again = shop.ask("GET", f"/v1/recommendations/{shown['recommendation_id']}").json()
         assert again["items"] == shown["items"]
         assert again["meta"]["log_probability"] == shown["meta"]["log_probability"]
+    plain = shop.list_for("alice")
+    again = shop.ask("GET", f"/v1/recommendations/{plain['recommendation_id']}").json()
+    assert again["items"] == plain["items"]
+    assert {item["reason"] for item in plain["items"]} == {None}
     assert shop.ask("GET", "/v1/recommendations/nonsense").status_code == 404
 
 
@@ -221,12 +230,17 @@ def test_what_cannot_be_asked_is_told(shop: Shop, body: dict[str, Any], words: s
     assert words in answer.text
 
 
-def test_the_store_cut_off_leaves_lists_that_say_so(shop: Shop) -> None:
+def gone(*_: object, **__: object) -> Any:
+    raise OSError("gone")
+
+
+def test_the_store_cut_off_leaves_lists_that_say_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, *_ = ids(shop.list_for("alice", explore=False))
     event(shop, "dismiss", first)
     shop.run(shop.engine.person("alice"))
     shop.store._database.close()
-    shop.store._database.reading = lambda: (_ for _ in ()).throw(OSError("gone"))  # type: ignore[method-assign,assignment,return-value]
+    monkeypatch.setattr(shop.store._database, "reading", gone)
+    monkeypatch.setattr(shop.store._database, "glancing", gone)
     found = shop.list_for("alice", k=200, explore=False)
     assert "features" in found["meta"]["degraded"]
     assert found["meta"]["feature_age"] is not None
@@ -236,17 +250,58 @@ def test_the_store_cut_off_leaves_lists_that_say_so(shop: Shop) -> None:
     assert shop.ask("GET", "/ready").json()["status"] == "degraded"
 
 
-def test_memory_of_a_user_expires(shop: Shop) -> None:
+def test_memory_of_a_user_expires(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     shop.engine.people.clock = lambda: now[0]
     assert shop.list_for("alice")["meta"]["feature_age"] == 0.0
-    shop.store.user = lambda user_id: (_ for _ in ()).throw(OSError("gone"))  # type: ignore[method-assign,assignment,return-value]
+    monkeypatch.setattr(shop.store, "user", gone)
     now[0] = 10.0
     meta = shop.list_for("alice")["meta"]
     assert (meta["feature_age"], meta["feature_expired"]) == (10.0, False)
     now[0] = 1000.0
     meta = shop.list_for("alice")["meta"]
     assert (meta["feature_age"], meta["feature_expired"]) == (1000.0, True)
+
+
+def test_a_row_is_read_by_the_loop_itself_until_that_is_slow(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, threads, people = shop.store.user, [], shop.engine.people
+
+    def noted(user: str, *, wait: bool = True) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(user, wait=wait)
+
+    monkeypatch.setattr(shop.store, "user", noted)
+    now = [100.0]
+    people.clock = lambda: now[0]
+    for deadline in (60.0, 0.0, 60.0, 60.0):  # the second read is later than it may be
+        people.deadline = deadline
+        assert shop.list_for("alice")["meta"]["degraded"] == []
+    now[0] += 100
+    shop.list_for("alice")
+    assert threads == [True, True, False, False, True]
+
+
+def test_a_file_that_another_process_keeps_to_itself_is_waited_for_beside_the_loop(shop: Shop) -> None:
+    shop.run(shop.engine.people.features("alice"))
+    other = sqlite3.connect(shop.folder / "tastemaker.db", isolation_level=None)
+    people = People(shop.store, deadline=60.0)
+    assert shop.run(people.features("alice")).late is False
+    shop.store._database.close()  # only who opens the file anew would have to wait
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        shop.store.user("alice", wait=False)
+
+    async def both() -> bool:
+        read = asyncio.create_task(people.features("alice"))
+        await asyncio.sleep(0)
+        other.close()
+        return (await read).late
+
+    assert shop.run(both()) is False
+    people.close()
 
 
 def test_bulk_takes_lines_and_parquet(shop: Shop) -> None:

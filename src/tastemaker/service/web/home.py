@@ -119,7 +119,7 @@ async def _rows(
 
 
 def cards_of(engine: Engine, answer: Answer, user: str | None, person: Person | None = None) -> list[Card]:
-    """The cards of a list; a reason that the heading gives already is left out."""
+    """The cards of a list."""
     decision = answer.decision
     features = engine.features([slot.item_id for slot in decision.slots])
     liked = person.liked if person is not None else frozenset()
