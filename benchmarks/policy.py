@@ -63,7 +63,8 @@ def catalogue(items: int, rng: np.random.Generator) -> Dataset:
             "time": rng.integers(NOW // 1_000_000 - 5_000_000, NOW // 1_000_000, USERS * EACH),
         }
     )
-    return Dataset.from_interactions(pairs, item_features=features, timestamp="time")
+    people = pl.DataFrame({"user": np.arange(USERS).astype(str), "age": 18 + np.arange(USERS) % 60})
+    return Dataset.from_interactions(pairs, item_features=features, user_features=people, timestamp="time")
 
 
 def models(data: Dataset, rng: np.random.Generator) -> tuple[ImplicitALS, ItemKNN]:

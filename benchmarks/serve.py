@@ -4,24 +4,28 @@
     make bench BENCH=serve ARGS="--items 100000 --rates 50 150 --seconds 30"
     make bench BENCH=serve ARGS=--write                 # also puts the table into docs/benchmarks.md
     make bench BENCH=serve ARGS="--memory 200000 --items 10000"     # how much memory grows; takes a quarter of an hour
+    make bench BENCH=serve ARGS="--folder /tmp/made --prepare"      # only makes stores and models, which --folder keeps
 
 The service is one process on one core, with SQLite in a folder, 50,000 users and the policy of `policy.py`: a factor model of 64
 factors, diversity, a cap, a slot for new items and exploration; seen items left out, half of the requests with a filter, every
-list logged. The load comes from this process, on other cores where there are any: requests arrive at random at the given rate
-whether or not earlier ones have been answered, and the time of each counts from when it was due. The processor's time of the
-service beside the clock's tells what other work on the machine adds.
+list logged. In a second row of each size a DeepFM ranks the 200 candidates and the others, with the user's row as it is in the
+store. The load comes from this process, on other cores where there are any: requests arrive at random at the given rate whether
+or not earlier ones have been answered, and the time of each counts from when it was due. The processor's time of the service
+beside the clock's tells what other work on the machine adds.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -33,7 +37,10 @@ from page import write
 from policy import USERS, catalogue, models
 from ratings import machine
 from side_by_side import Section
+from tastemaker.data.dataset import Dataset
+from tastemaker.models.base import Fitted, Recommender
 from tastemaker.models.bundle import save
+from tastemaker.models.neural.deep_fm import DeepFM
 from tastemaker.policy.exploration import Softmax
 from tastemaker.policy.policy import Policy
 from tastemaker.service.store import Store, User
@@ -44,12 +51,19 @@ GROWTH = 1.05
 TARGETS = {"rate": 150.0, "median": 10.0, "p99": 25.0, "single": 1_500.0, "batched": 20_000.0}
 
 
-def prepare(folder: Path, items: int) -> None:
+def prepare(folder: Path, items: int, neural: bool) -> None:
     """A store with users, and a saved policy."""
     rng = np.random.default_rng(0)
-    als, knn = models(catalogue(items, rng), rng)
+    data = catalogue(items, rng)
+    als, knn = models(data, rng)
     policy = Policy.of(
-        als, also_bought=knn, diversity=0.3, caps={"maker": 2}, new_item_slots=1, exploration=Softmax(0.1)
+        als,
+        also_bought=knn,
+        ranking=ranker(data, als) if neural else None,
+        diversity=0.3,
+        caps={"maker": 2},
+        new_item_slots=1,
+        exploration=Softmax(0.1),
     )
     save({"policy": policy}, folder / "models")
     with Store.open(f"sqlite:///{folder}/tastemaker.db") as store:
@@ -57,10 +71,34 @@ def prepare(folder: Path, items: int) -> None:
             store.put_users([User(str(u), {"age": 18 + u % 60}) for u in range(start, start + 5000)]).result()
 
 
+def ranker(data: Dataset, beside: Recommender[Any]) -> DeepFM:
+    """A DeepFM, hardly trained: what it costs to ask is the same."""
+    some = data.select(np.arange(0, len(data), 50))
+    model = DeepFM(epochs=1, negatives=1, batch_size=4096).fit(some)
+    model._hold(Fitted(model._fitted.state, beside.catalogue))
+    return model
+
+
+@contextmanager
+def made(kept: Path | None, items: int, neural: bool) -> Iterator[Path]:
+    """A folder with a store and a policy: one that is kept, or made for the moment."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "made"
+        there = None if kept is None else kept / f"{items}{'-neural' if neural else ''}"
+        if there is None or not there.exists():
+            prepare(folder, items, neural)
+        if there is not None:
+            if not there.exists():
+                shutil.copytree(folder, there)
+            shutil.copytree(there, folder, dirs_exist_ok=True)
+        yield folder
+
+
 @contextmanager
 def serving(folder: Path) -> Any:
     """The service on one core: its port and its process id."""
-    core = {max(os.sched_getaffinity(0))}
+    cores = os.sched_getaffinity(0)
+    core = {max(cores)}
     command = [sys.executable, "-c", "from tastemaker.cli import main; main()", "serve", "--port", "0"]
     command += ["--db", f"sqlite:///{folder}/tastemaker.db", "--models", str(folder / "models")]
     process = subprocess.Popen(
@@ -70,6 +108,7 @@ def serving(folder: Path) -> Any:
         env={**os.environ, "TASTEMAKER_THREADS": "1", "POLARS_MAX_THREADS": "1", "COLUMNS": "200"},
         preexec_fn=lambda: os.sched_setaffinity(0, core),
     )
+    os.sched_setaffinity(0, cores - core or cores)
     assert process.stdout is not None
     line = next(line for line in process.stdout if "http://" in line)
     found = re.search(r":(\d+)/", line)
@@ -79,6 +118,7 @@ def serving(folder: Path) -> Any:
     finally:
         process.terminate()
         process.wait(60)
+        os.sched_setaffinity(0, cores)
 
 
 def processor_seconds(pid: int) -> float:
@@ -201,7 +241,9 @@ async def grown(port: int, pid: int, items: int, requests: int) -> tuple[float, 
     return sizes[0], sizes[1]
 
 
-async def measure(port: int, pid: int, items: int, rates: list[float], seconds: float) -> dict[str, Any]:
+async def measure(
+    port: int, pid: int, items: int, rates: list[float], seconds: float, posting: bool = True
+) -> dict[str, Any]:
     client = Client(port)
     await client.connect()
     for n in range(200):
@@ -212,7 +254,7 @@ async def measure(port: int, pid: int, items: int, rates: list[float], seconds: 
         took = await open_loop(rate, seconds, lambda n: client.post("/v1/recommendations", question(n)))
         busy = (processor_seconds(pid) - before) / len(took)
         found[f"{rate:g} lists/s"] = (*np.percentile(took, [50, 99]), busy * 1000)
-    for name, count, clients in (("single", 1, 64), ("batched", 100, 8)):
+    for name, count, clients in (("single", 1, 64), ("batched", 100, 8)) if posting else ():
         before = processor_seconds(pid)
         start = time.perf_counter()
 
@@ -232,6 +274,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--rates", type=float, nargs="+", default=[50, 150])
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--folder", type=Path, help="keep what is prepared, and use it the next time")
+    parser.add_argument("--prepare", action="store_true", help="only prepare")
     parser.add_argument("--memory", type=int, default=0, metavar="REQUESTS")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -245,17 +289,21 @@ def main() -> None:
         "list. Events: a second on disk, and the share of the core that took."
     )
     rows = []
-    for items in args.items:
-        with tempfile.TemporaryDirectory() as name:
-            prepare(Path(name), items)
-            with serving(Path(name)) as (port, pid):
-                found = asyncio.run(measure(port, pid, items, args.rates, args.seconds))
+    for items, neural in itertools.product(args.items, (False, True)):
+        with made(args.folder, items, neural) as folder:
+            if args.prepare:
+                continue
+            with serving(folder) as (port, pid):
+                found = asyncio.run(measure(port, pid, items, args.rates, args.seconds, not neural))
         lists = [" / ".join(f"{v:.1f}" for v in found[f"{rate:g} lists/s"]) for rate in args.rates]
-        posted = [f"{found[kind][0]:,.0f} ({found[kind][1]:.0%})" for kind in ("single", "batched")]
-        rows.append([f"{items:,} items", *lists, *posted])
+        kinds = [kind for kind in ("single", "batched") if kind in found]
+        posted = [f"{found[kind][0]:,.0f} ({found[kind][1]:.0%})" for kind in kinds] or ["", ""]
+        rows.append([f"{items:,} items{', DeepFM' if neural else ''}", *lists, *posted])
         print(rows[-1], flush=True)
-        if items == 100_000:
+        if items == 100_000 and not neural:
             _judge(section, found)
+    if args.prepare:
+        return
     section.table(["", *(f"{r:g} lists/s" for r in args.rates), "events singly", "events by 100"], rows)
     print(section.markdown())
     if args.write:
@@ -265,10 +313,8 @@ def main() -> None:
 def watch_memory(items: int, requests: int) -> None:
     """Print how much the service's memory grows."""
     section = Section("The memory of the service")
-    with tempfile.TemporaryDirectory() as name:
-        prepare(Path(name), items)
-        with serving(Path(name)) as (port, pid):
-            before, after = asyncio.run(grown(port, pid, items, requests))
+    with made(None, items, neural=False) as folder, serving(folder) as (port, pid):
+        before, after = asyncio.run(grown(port, pid, items, requests))
     section.say(
         f"{items:,} items, {USERS:,} users: {before:.0f} MB after {WARM_UP:,} requests, then {after:.0f} MB."
     )
