@@ -21,7 +21,7 @@ def models(tmp_path: Path) -> Path:
 
 def refused(folder: Path, *options: str) -> str:
     command = [sys.executable, "-c", "from tastemaker.cli import main; main()", "serve", *options]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     assert run.returncode == 1, run.stdout + run.stderr
     assert "Traceback" not in run.stderr
     return run.stderr

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ class Shop:
         self.engine.deadline = self.engine.people.deadline = (
             60.0  # on a busy machine, too, nothing is left out
         )
-        self.app = create_app(self.engine, settings or Settings(people=("alice", "bob")))
+        settings = settings or Settings(people=("alice", "bob"))
+        settings = replace(settings, limits=replace(settings.limits, seconds=600.0))
+        self.app = create_app(self.engine, settings)
         self.headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._runner = asyncio.Runner()
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

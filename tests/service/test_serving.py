@@ -206,14 +206,14 @@ def test_events_that_were_read_before_their_user_was_erased_do_not_come_back(
     def slowly(*args: Any) -> Any:
         rows = since(*args)
         read.set()
-        go_on.wait(20)
+        assert go_on.wait(60)
         return rows
 
     shop.store.post([liked(1)]).result()
     monkeypatch.setattr(shop.store, "since", slowly)
     following = threading.Thread(target=shop.engine.catch_up)
     following.start()
-    read.wait(20)
+    assert read.wait(60)
     threading.Timer(0.5, go_on.set).start()
     shop.run(shop.engine.erase_user("zelda"))
     following.join()

@@ -24,7 +24,7 @@ def app() -> FastAPI:
 
     @made.get("/slow")
     async def slow() -> None:
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
 
     @made.get("/broken")
     async def broken() -> None:
@@ -46,9 +46,8 @@ def ask(method: str, path: str, guard: Guard, **options: Any) -> httpx.Response:
     return asyncio.run(run())
 
 
-def guard(**options: Any) -> Guard:
-    limits = Limits(body=1000, bulk_body=2000, seconds=0.2)
-    return Guard(app(), limits, **options)
+def guard(seconds: float = 60.0, **options: Any) -> Guard:
+    return Guard(app(), Limits(body=1000, bulk_body=2000, seconds=seconds), **options)
 
 
 def test_every_answer_has_the_secure_headers() -> None:
@@ -86,7 +85,7 @@ def test_a_length_that_is_none_is_refused(length: str) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_cut_off() -> None:
-    answer = ask("GET", "/slow", guard())
+    answer = ask("GET", "/slow", guard(0.2))
     assert answer.status_code == 503
     assert "0.2 s" in answer.json()["detail"]
 
@@ -112,10 +111,14 @@ def test_pages_of_other_origins_may_not_send() -> None:
 
 def test_the_observer_sees_every_status() -> None:
     seen: list[int] = []
-    watched = guard(observe=lambda scope, status, seconds: seen.append(status))
-    for path in ("/refused", "/broken", "/slow"):
-        ask("GET", path, watched)
-    ask("POST", "/echo", watched, content=b"x" * 5000)
+
+    def watched(seconds: float = 60.0) -> Guard:
+        return guard(seconds, observe=lambda scope, status, took: seen.append(status))
+
+    for path in ("/refused", "/broken"):
+        ask("GET", path, watched())
+    ask("GET", "/slow", watched(0.2))
+    ask("POST", "/echo", watched(), content=b"x" * 5000)
     assert seen == [409, 500, 503, 413]
 
 

@@ -64,11 +64,12 @@ def test_nothing_that_somebody_unknown_sends_is_read(make_shop: Make) -> None:
 def test_a_key_that_takes_long_to_look_up_keeps_nobody_else_waiting(
     make_shop: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop, answered = make_shop(prepare=key_for("recommend")), threading.Event()
-    in_time = []
+    shop = make_shop(prepare=key_for("recommend"))
+    looking, answered, in_time = threading.Event(), threading.Event(), []
 
     def look_up(*args: object) -> None:
-        in_time.append(answered.wait(20))
+        looking.set()
+        in_time.append(answered.wait(60))
 
     monkeypatch.setattr(shop.store.keys, "_look_up", look_up)
 
@@ -76,7 +77,7 @@ def test_a_key_that_takes_long_to_look_up_keeps_nobody_else_waiting(
         slow = asyncio.create_task(
             shop._client.post("/v1/events", headers={"authorization": "Bearer tm_0_x"})
         )
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(looking.wait, 60)
         quick = await shop._client.get("/health")
         answered.set()
         return (await slow).status_code, quick.status_code
@@ -192,9 +193,16 @@ def test_swapping_under_load_fails_and_mixes_nothing(shop: Shop) -> None:
         shop.engine.promote(version)
         alone[version] = shop.list_for("alice", explore=False)["items"]
     assert alone["v0001"] != alone["v0002"]
+    versions: set[str] = set()
+
+    def swap() -> None:
+        for number in range(1000):
+            shop.engine.promote(f"v000{1 + number % 2}")
+            if number >= 50 and len(versions) == 2:
+                return
+
     with ThreadPoolExecutor(1) as pool:
-        swaps = pool.submit(lambda: [shop.engine.promote(f"v000{1 + i % 2}") for i in range(50)])
-        versions = set()
+        swaps = pool.submit(swap)
         while not swaps.done():
             found = shop.list_for("alice", explore=False)
             versions.add(found["meta"]["model"])
