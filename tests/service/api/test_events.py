@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from service.conftest import Shop
 
 
@@ -61,3 +63,26 @@ def test_a_store_that_cannot_write_acknowledges_nothing(shop: Shop) -> None:
     answer = shop.ask("POST", "/v1/events", one(1))
     assert answer.status_code == 503
     assert "accepted" not in answer.json()
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("max_page_count = 1", "max_page_count = 1000000"),  # no page more: a full disk
+        ("query_only = ON", "query_only = OFF"),  # a read-only file
+    ],
+)
+def test_a_full_disk_and_a_read_only_file_acknowledge_nothing(shop: Shop, broken: str, mended: str) -> None:
+    database = shop.store._database
+    thick = {"events": [one(n, context={"padding": "x" * 2000}) for n in range(50)]}
+    before = shop.store.last_sequence()
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"PRAGMA {broken}")
+    answer = shop.ask("POST", "/v1/events", thick)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "accepted" not in answer.json()
+    assert shop.list_for("alice")["items"], "lists go on"
+    assert shop.store.last_sequence() == before
+    with database._writer.connect() as connection:
+        connection.connection.driver_connection.execute(f"PRAGMA {mended}")
+    assert shop.ask("POST", "/v1/events", thick).json()["accepted"] == 50
