@@ -68,14 +68,14 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
     who, what = user[data.user], item[data.item]
     new = History.group(who, what, data.value, data.weight, data.timestamp, n_rows=len(users))
     add_weights = not catalogue.schema.explicit
-    inserted = catalogue.history.inserted(new, columns=len(items), add_weights=add_weights)
+    inserted = catalogue.past.inserted(new, columns=len(items), add_weights=add_weights)
     larger = replace(
         catalogue,
         users=users,
         items=items,
         user_features=_features(catalogue.user_features, data.user_features, user, catalogue.n_users),
         item_features=_features(catalogue.item_features, data.item_features, item, catalogue.n_items),
-        history=inserted.history,
+        past=inserted.past,
         schema=replace(catalogue.schema, scale=_wider(catalogue.schema.scale, data.schema.scale)),
         fingerprint=hashlib.sha256(f"{catalogue.fingerprint}+{data.fingerprint}".encode()).hexdigest(),
     )
