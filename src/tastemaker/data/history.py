@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native.grouping import group_order, sort_groups
-from tastemaker._native.insertion import Entries, find_entries, insert_entries, take_rows
+from tastemaker._native.insertion import Entries, find_columns, find_entries, insert_entries, take_rows
 from tastemaker.data.columns import constant, gather, is_constant
 
 __all__ = ["COLUMNS", "History"]
@@ -98,6 +98,10 @@ class History:
         ends = np.full(rows - len(self), self.indptr[-1])
         return replace(self, indptr=np.concatenate([self.indptr, ends]))
 
+    def timeless(self) -> "History":
+        """The same entries without their times, which are most of what a copy of rows moves."""
+        return replace(self, timestamp=constant(np.int64(0), len(self.indices)))
+
     def where(self, kept: NDArray[np.bool_]) -> "History":
         """The same rows with some of their entries: bool[entries]."""
         indptr = np.concatenate([[0], np.cumsum(kept)])[self.indptr]
@@ -157,7 +161,7 @@ class History:
         """
         place = np.full(n_columns, len(which), np.int32)
         place[which] = np.arange(len(which), dtype=np.int32)
-        at = np.flatnonzero((place < len(which))[self.indices])
+        at = find_columns(self.indices, place < len(which))
         lengths = np.diff(np.searchsorted(at, self.indptr))
         return History.group(
             place[self.indices[at]],

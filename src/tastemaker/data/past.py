@@ -12,7 +12,7 @@ from tastemaker.data.history import COLUMNS, History
 __all__ = ["Inserted", "Past"]
 
 _MUCH = 1 / 8
-"""The share of the columns from which on it costs less to put what came into its place than to look it up beside them."""
+"""The share of new entries, or of rows asked for, from which on all histories are put in one."""
 
 
 class Past:
