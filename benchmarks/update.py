@@ -121,24 +121,27 @@ def ndcg(model: Any, table: Table, held_out: NDArray[np.int64]) -> float:
 
 
 def run(
-    model: type[Any], seed: int, table: Table, parts: list[tm.Dataset], held_out: Any, figures: Figures
+    kind: type[Any], seed: int, table: Table, parts: list[tm.Dataset], held_out: Any, figures: Figures
 ) -> None:
     """Update and refit, and compare what they, and the model as it was, recommend."""
     known, new, everything = parts
-    seeded = {"seed": seed} if hasattr(model, "seed") else {}
-    stale, refitted = model(**seeded), model(**seeded)
+    seeded = {"seed": seed} if hasattr(kind, "seed") else {}
+    stale, refitted = kind(**seeded), kind(**seeded)
     stale.fit(replace(known))  # without what another model has had computed
     users = np.random.default_rng(seed).choice(known.users.ids.to_numpy(), FIRST).tolist()
-    turns = []
+    updates, refits = [], []
     for _ in range(TURNS):
-        update, updated = timed(lambda: stale.update(replace(new)))
-        lists, _ = timed(partial(updated.recommend, users, k=K))
-        refit, _ = timed(lambda: refitted.fit(replace(everything)))
-        same, _ = timed(partial(refitted.recommend, users, k=K))
-        turns.append((update, refit, update + lists, refit + same))
-    own = figures.update, figures.refit, figures.update_and_lists, figures.refit_and_lists
-    for column, seconds in zip(own, zip(*turns, strict=True), strict=True):
-        column.append(median(seconds))
+        seconds, updated = timed(lambda: stale.update(replace(new)))
+        updates.append(seconds)
+        seconds, _ = timed(lambda: refitted.fit(replace(everything)))
+        refits.append(seconds)
+    figures.update.append(median(updates))
+    figures.refit.append(median(refits))
+    for model, seconds, column in (
+        (updated, updates[-1], figures.update_and_lists),
+        (refitted, refits[-1], figures.refit_and_lists),
+    ):
+        column.append(seconds + timed(partial(model.recommend, users, k=K))[0])
     if held_out is not None:
         figures.ndcg.append(tuple(ndcg(m, table, held_out) for m in (stale, updated, refitted)))
 

@@ -52,6 +52,13 @@ def same(one: History, other: History) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in NAMES)
 
 
+def pairs_of(some: History) -> list[tuple[int, int, float, float]]:
+    """The entries without their times, in no order."""
+    return sorted(
+        zip(*(c.tolist() for c in (some.rows(), some.indices, some.value, some.weight)), strict=True)
+    )
+
+
 @pytest.mark.parametrize("much", [0, 0.5, 100])
 @given(steps, st.booleans(), st.lists(st.integers(0, USERS - 1), max_size=9))
 def test_after_any_updates_it_is_the_history_of_all_interactions(
@@ -70,6 +77,8 @@ def test_after_any_updates_it_is_the_history_of_all_interactions(
             expected = all_at_once(frames[: step + 1], explicit)
             assert same(past.take(np.array(users, np.int64)), expected.take(np.array(users, np.int64)))
             assert same(Past(*past._parts, ITEMS).whole, expected)
+            assert pairs_of(past.timeless) == pairs_of(expected)
+            assert not past.timeless.timestamp.any()
             if sum(map(len, frames[:step])):
                 earlier = all_at_once(frames[:step], explicit)
                 assert same(before.whole.grown(USERS), earlier)

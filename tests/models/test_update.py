@@ -17,6 +17,7 @@ MODELS = [
     Popularity(),
     Popularity(by="trending", half_life_days=3),
     ItemKNN(neighbors=5),
+    ItemKNN(neighbors=5, neighbors_of="candidate"),
     UserKNN(neighbors=5),
     ImplicitALS(factors=8, epochs=4),
 ]

@@ -43,6 +43,15 @@ class Past:
             self._parts = base, None
         return base
 
+    @property
+    def timeless(self) -> History:
+        """All histories in one set of columns without times, at a third of the cost of :attr:`whole`; within a row, what came
+        later than the columns below stands last.
+        """
+        base, later = self._parts
+        base = base.timeless()
+        return base if later is None else base.overlaid(later.timeless(), self._columns)
+
     def take(self, rows: NDArray[np.integer]) -> History:
         """The histories of these users, in this order (repeats allowed)."""
         base, later = self._parts
