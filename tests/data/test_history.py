@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tastemaker.data import Dataset, History
 from tastemaker.data.columns import is_constant
+from tastemaker.data.past import Past
 
 events = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 99), st.integers(-3, 3)), max_size=30)
 
@@ -102,9 +103,9 @@ def test_inserting_gives_the_history_of_all_interactions(
         for part in (Dataset.from_interactions(table, **options) for table in parts)
     )
     before = [column.copy() for column in vars(first).values()]
-    found = first.inserted(second, columns=whole.n_items, add_weights=not explicit)
+    found = Past(first).inserted(second, columns=whole.n_items, add_weights=not explicit)
     for name in ("indptr", "indices", "value", "weight", "timestamp"):
-        assert np.array_equal(getattr(found.history, name), getattr(whole.by_user, name)), name
+        assert np.array_equal(getattr(found.past.whole, name), getattr(whole.by_user, name)), name
     assert all(np.array_equal(a, b) for a, b in zip(before, vars(first).values(), strict=False))
 
 
@@ -120,8 +121,8 @@ def test_what_goes_and_comes_is_the_difference(old: set[tuple[int, int]], new: s
     )
     columns = second.item, second.value, second.weight, second.timestamp
     grown = History.group(second.user, *columns, n_rows=max(first.n_users, second.n_users))
-    found = first.by_user.inserted(grown, columns=max(first.n_items, second.n_items), add_weights=True)
-    assert counted(found.history) == counted(first.by_user) - counted(found.gone) + counted(found.came)
+    found = Past(first.by_user).inserted(grown, columns=max(first.n_items, second.n_items), add_weights=True)
+    assert counted(found.past.whole) == counted(first.by_user) - counted(found.gone) + counted(found.came)
 
 
 @given(events, st.sets(st.integers(0, 99), max_size=20))
@@ -136,10 +137,11 @@ def test_columns_are_the_rows_of_the_transposed(table: list[tuple[int, int, int]
 def test_a_column_that_is_one_number_stays_one_where_what_comes_has_the_same():
     old = History.of_lengths(np.array([2, 1]), np.array([4, 7, 7], np.int32))
     new = History.of_lengths(np.array([0, 1, 1]), np.array([5, 6], np.int32))
-    whole = old.inserted(new, columns=8, add_weights=True).history
+    past = Past(old).inserted(new, columns=8, add_weights=True).past
+    whole = past.whole
     assert [whole.indices.tolist(), whole.indptr.tolist()] == [[4, 7, 7, 5, 6], [0, 2, 4, 5]]
     assert all(is_constant(column) for column in (whole.value, whole.weight, whole.timestamp))
-    again = whole.inserted(new, columns=8, add_weights=True).history
+    again = past.inserted(new, columns=8, add_weights=True).past.whole
     assert again.weight.tolist() == [1, 1, 1, 2, 2]
     assert is_constant(again.value)
     assert is_constant(again.take(np.array([1, 0])).value)

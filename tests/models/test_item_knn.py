@@ -116,6 +116,27 @@ def test_few_neighbors_are_the_best_ones():
     assert (few.similar_items(ids, k=4).items[:, 3] == -1).all()
 
 
+@pytest.mark.parametrize("side", ["history", "candidate"])
+def test_whose_neighbors_count(side, tmp_path):
+    data = random_ratings(5)
+    model = tm.ItemKNN(neighbors=3, neighbors_of=side).fit(data)
+    listed = model.similar_items(data.items.ids, k=3)
+    lists = np.zeros((18, 18))  # row i: the similarities of the neighbors of i
+    for i, (items, similarities) in enumerate(zip(listed.lists(), listed.scores, strict=True)):
+        lists[i, data.items.encode(items)] = similarities[: len(items)]
+    strengths = data.matrix().toarray() * data.matrix("weight").toarray()
+    expected = strengths @ (lists if side == "history" else lists.T)
+    codes = np.repeat(np.arange(40, dtype=np.int32), 18), np.tile(np.arange(18, dtype=np.int32), 40)
+    scores = model.predict_codes(*codes).reshape(40, 18)
+    assert ((expected > 0) == ~np.isnan(scores)).all()
+    np.testing.assert_allclose(scores[expected > 0], expected[expected > 0], rtol=1e-4)
+    user, item = np.argwhere(expected > 0)[7]
+    parts = model.explain(data.users.ids[int(user)], data.items.ids[int(item)]).reasons
+    assert sum(part.contribution for part in parts) == pytest.approx(expected[user, item], rel=1e-4)
+    loaded = tm.load(model.save(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.predict_codes(*codes).reshape(40, 18), scores)
+
+
 def test_items_below_the_support_are_no_neighbors(baskets):
     model = tm.ItemKNN(similarity="lift", min_support=2).fit(baskets)
     assert model.similar_items(["bread", "jam", "tea"], k=3).lists() == [["butter"], [], []]
@@ -157,7 +178,9 @@ def test_ratings_are_asked_for_where_they_are_needed(baskets):
         tm.ItemKNN(similarity="bm25").fit(tm.Dataset.from_interactions(table, rating="rating"))
 
 
-@pytest.mark.parametrize("wrong", [{"neighbors": 0}, {"similarity": "pearson"}, {"min_support": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"neighbors": 0}, {"similarity": "pearson"}, {"min_support": 0}, {"neighbors_of": "user"}]
+)
 def test_hyper_parameters_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         tm.ItemKNN(**wrong)

@@ -2,18 +2,22 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
 import pytest
 
 from tastemaker import Dataset, ImplicitALS, ItemKNN, Popularity, UserKNN, load
+from tastemaker._native import set_threads, threads
+from tastemaker.data import past
 from tastemaker.errors import DataError
 
 MODELS = [
     Popularity(),
     Popularity(by="trending", half_life_days=3),
     ItemKNN(neighbors=5),
+    ItemKNN(neighbors=5, neighbors_of="candidate"),
     UserKNN(neighbors=5),
     ImplicitALS(factors=8, epochs=4),
 ]
@@ -48,6 +52,14 @@ OLD = table(0, range(40), range(30), 0)
 NEW = table(1, range(30, 45), range(20, 35), 86_400, 60)  # new users, new items, and pairs that repeat
 ALL = pl.concat([OLD, NEW])
 assert OLD.join(NEW, on=["user", "item"], how="semi").height > 5
+
+
+def contents(bundle: Path) -> bytes:
+    """What was learned and what is remembered, without the dates of saving."""
+    version = bundle / "v0001"
+    files = sorted([*version.glob("catalogue/*"), *version.glob("models/**/*.*")])
+    assert len(files) >= 6
+    return b"".join(file.read_bytes() for file in files)
 
 
 def scores(model: Any) -> np.ndarray:
@@ -134,6 +146,28 @@ class TestEveryUpdate:
         assert loaded.recommend(k=5).lists() == updated.recommend(k=5).lists()
         one, other = (m.update(dataset(NEW[30:])).recommend(k=5).lists() for m in (loaded, updated))
         assert one == other
+
+    def test_saves_the_same_wherever_what_is_new_stands(self, model: Any, tmp_path: Path) -> None:
+        """Put in at once or kept beside, read or not read in between, on one thread or two."""
+        saved, before = set(), threads()
+        try:
+            for much, count, read in ((0, 1, False), (100, 1, False), (100, 2, True)):
+                set_threads(count)
+                with patch.object(past, "_MUCH", much):
+                    updated = model.fit(dataset(OLD))
+                    for part in (NEW[:20], OLD[:9].with_columns(time=pl.lit(1)), NEW[20:40], NEW[40:]):
+                        updated = updated.update(dataset(part))
+                        if read:
+                            updated.recommend(["u3", "u40"], k=5)
+                    updated.save(tmp_path / f"{much}-{count}")
+                    first = updated.recommend(["u3", "u40", "u44", "nobody"], k=5)
+                    assert (
+                        first.lists() == updated.recommend(k=5, users=["u3", "u40", "u44", "nobody"]).lists()
+                    )
+                    saved.add((contents(tmp_path / f"{much}-{count}"), str(first.lists())))
+        finally:
+            set_threads(before)
+        assert len(saved) == 1
 
     def test_needs_ids_of_the_same_type(self, model: Any) -> None:
         model.fit(dataset(OLD))

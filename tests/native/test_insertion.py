@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tastemaker._native import set_threads, threads
 from tastemaker._native.insertion import (
     Entries,
+    find_columns,
+    find_columns_numpy,
     find_entries,
     find_entries_numpy,
     insert_entries,
@@ -52,6 +54,18 @@ def test_new_entries_stand_where_a_sort_would_put_them(
 def test_rows_taken(rows: list[int], times: bool) -> None:
     some, at = entries(30, 3, times), np.array(rows, np.int64)
     assert same(take_rows(some, at), take_rows_numpy(some, at))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("n", [0, 1, 600_000])
+def test_entries_of_some_columns(n: int, count: int) -> None:
+    rng, before = np.random.default_rng(n), threads()
+    indices, wanted = rng.integers(0, COLUMNS, n, np.int32), rng.random(COLUMNS) < 0.3
+    set_threads(count)
+    try:
+        assert np.array_equal(find_columns(indices, wanted), find_columns_numpy(indices, wanted))
+    finally:
+        set_threads(before)
 
 
 @pytest.mark.parametrize("count", [1, 2])

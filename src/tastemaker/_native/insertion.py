@@ -12,6 +12,8 @@ from tastemaker._native import kernels, threads
 
 __all__ = [
     "Entries",
+    "find_columns",
+    "find_columns_numpy",
     "find_entries",
     "find_entries_numpy",
     "insert_entries",
@@ -80,6 +82,22 @@ def find_entries_numpy(old: Entries, new: Entries, columns: int) -> NDArray[np.i
     place = {pair: at for at, pair in enumerate(zip(old.rows().tolist(), old.indices.tolist(), strict=True))}
     pairs = zip(new.rows().tolist(), new.indices.tolist(), strict=True)
     return np.array([place.get(pair, -1) for pair in pairs], np.int64)
+
+
+def find_columns(indices: NDArray[np.int32], wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The positions of the entries in ``wanted`` columns, ascending.
+
+    Args:
+        indices: int32[entries], from 0 to columns − 1.
+        wanted: bool[columns].
+    """
+    found: NDArray[np.int64] = kernels.find_columns(indices, wanted.view(np.uint8), threads())
+    return found
+
+
+def find_columns_numpy(indices: NDArray[np.int32], wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The specification of :func:`find_columns`."""
+    return np.flatnonzero(wanted[indices])
 
 
 def insert_entries(old: Entries, dropped: NDArray[np.int64], new: Entries) -> Entries:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History
+from tastemaker.data.past import Past
 from tastemaker.data.vocabulary import Vocabulary
 
 __all__ = ["Catalogue"]
@@ -21,7 +22,7 @@ class Catalogue:
     Attributes:
         users, items: the vocabularies.
         user_features, item_features: row ``c`` belongs to code ``c``.
-        history: what each user did, oldest first.
+        past: what each user did, oldest first; :attr:`history` has all of it in one.
         schema: names and meaning of the columns.
         fingerprint: of the Dataset that this came from.
     """
@@ -30,7 +31,7 @@ class Catalogue:
     items: Vocabulary
     user_features: pl.DataFrame
     item_features: pl.DataFrame
-    history: History
+    past: Past
     schema: Schema
     fingerprint: str
 
@@ -42,7 +43,7 @@ class Catalogue:
             items=data.items,
             user_features=data.user_features,
             item_features=data.item_features,
-            history=data.by_user,
+            past=Past(data.by_user),
             schema=data.schema,
             fingerprint=data.fingerprint,
         )
@@ -56,6 +57,11 @@ class Catalogue:
     def n_items(self) -> int:
         """How many items the vocabulary knows."""
         return len(self.items)
+
+    @property
+    def history(self) -> History:
+        """What all users did, in one; for some users ask :attr:`past`, which an update need not copy."""
+        return self.past.whole
 
     @cached_property
     def popularity(self) -> NDArray[np.float32]:

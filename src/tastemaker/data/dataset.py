@@ -1,7 +1,7 @@
 """The Dataset: who did what with which item, as contiguous columns; the one form in which data enters a model."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from tastemaker.data.history import History
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 
-__all__ = ["Dataset", "Duplicates", "Schema"]
+__all__ = ["Dataset", "Duplicates", "Schema", "fingerprint_of"]
 
 Duplicates = Literal["auto", "last", "sum", "max", "mean", "error"]
 _AT_ONCE = 1 << 20  # rows
@@ -231,15 +231,21 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over all columns and ids: equal data, equal fingerprint."""
-        digest = hashlib.sha256()
-        for column in (self.user, self.item, self.value, self.weight, self.timestamp):
-            for start in range(0, len(column), _AT_ONCE):
-                digest.update(np.ascontiguousarray(column[start : start + _AT_ONCE]).data)
-        for ids in (self.users.ids, self.items.ids):
-            digest.update(ids.cast(pl.String).str.join("\0")[0].encode())
-        return digest.hexdigest()
+        columns = self.user, self.item, self.value, self.weight, self.timestamp
+        return fingerprint_of(columns, (self.users.ids, self.items.ids))
 
     def to_frame(self, columns: Sequence[str] = ("value", "weight", "timestamp")) -> pl.DataFrame:
         """The interactions as a Polars table with the caller's ids."""
         ids = {"user": self.users.decode(self.user), "item": self.items.decode(self.item)}
         return pl.DataFrame({**ids, **{c: getattr(self, c) for c in columns}}).hstack(self.context)
+
+
+def fingerprint_of(columns: Iterable[NDArray[Any]], ids: Iterable[pl.Series], since: str = "") -> str:
+    """SHA-256 over columns and ids, in hexadecimal digits; ``since``: the fingerprint of what came before them."""
+    digest = hashlib.sha256(since.encode())
+    for column in columns:
+        for start in range(0, len(column), _AT_ONCE):
+            digest.update(np.ascontiguousarray(column[start : start + _AT_ONCE]).data)
+    for series in ids:
+        digest.update(series.cast(pl.String).str.join("\0")[0].encode())
+    return digest.hexdigest()

@@ -1,20 +1,21 @@
 """Ragged lists of interactions, row after row, in one set of contiguous columns (compressed sparse rows)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native.grouping import group_order, sort_groups
-from tastemaker._native.insertion import Entries, find_entries, insert_entries, take_rows
+from tastemaker._native.insertion import Entries, find_columns, find_entries, insert_entries, take_rows
 from tastemaker.data.columns import constant, gather, is_constant
 
-__all__ = ["History", "Inserted"]
+__all__ = ["COLUMNS", "History"]
 
-_COLUMNS = ("value", "weight", "timestamp")
+COLUMNS = ("value", "weight", "timestamp")
+"""What a history says of an entry, beside its row and its index."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,52 +93,48 @@ class History:
         same = self._constants()
         return _with_constants(take_rows(self._entries(same), rows), same)
 
-    def inserted(self, new: "History", *, columns: int, add_weights: bool) -> "Inserted":
-        """This history with new interactions put in, oldest first, at about the cost of a copy.
+    def grown(self, rows: int) -> "History":
+        """With empty rows after the others, up to so many; the columns are shared."""
+        ends = np.full(rows - len(self), self.indptr[-1])
+        return replace(self, indptr=np.concatenate([self.indptr, ends]))
 
-        Of an index that a row has already, the later interaction stands, for ratings as it is; with ``add_weights`` it
-        carries the weight of both: what ``Dataset.from_interactions`` makes of duplicates by default. The rest keeps its
-        order; what comes in stands after others of the same time.
+    def timeless(self) -> "History":
+        """The same entries without their times, which are most of what a copy of rows moves."""
+        return replace(self, timestamp=constant(np.int64(0), len(self.indices)))
+
+    def where(self, kept: NDArray[np.bool_]) -> "History":
+        """The same rows with some of their entries: bool[entries]."""
+        indptr = np.concatenate([[0], np.cumsum(kept)])[self.indptr]
+        return History(indptr, self.indices[kept], *(gather(getattr(self, name), kept) for name in COLUMNS))
+
+    def find(self, other: "History", columns: int) -> NDArray[np.int64]:
+        """int64[entries of other]: where the entry of the same row and index stands here, −1 if there is none.
 
         Args:
-            new: with at least as many rows; no index twice in a row.
+            other: with as many rows or more; no index twice in a row.
             columns: all indices are below it.
-            add_weights: for implicit feedback.
         """
-        found = find_entries(self._entries(_COLUMNS), new._entries(_COLUMNS), columns)
-        row, again = new.rows(), found >= 0
-        at, here = found[again], np.flatnonzero(again)
-        late = self.timestamp[at] > new.timestamp[here]  # the old one is the last
-        value, weight, timestamp = new.value.copy(), new.weight.copy(), new.timestamp.copy()
-        if add_weights:
-            weight[here] += self.weight[at]
-            value[here[late]], timestamp[here[late]] = self.value[at[late]], self.timestamp[at[late]]
-        comes = np.ones(len(new.indices), np.bool_)
-        comes[here[late]] = add_weights
-        goes = at[~late | add_weights]
-        came = History.group(
-            row[comes], new.indices[comes], value[comes], weight[comes], timestamp[comes], n_rows=len(new)
-        )
-        gone = History.group(
-            row[here[~late | add_weights]],
-            self.indices[goes],
-            self.value[goes],
-            self.weight[goes],
-            self.timestamp[goes],
-            n_rows=len(new),
-        )
-        same = {name: one for name, one in self._constants().items() if (getattr(came, name) == one).all()}
-        whole = insert_entries(self._entries(same), np.sort(goes), came._entries(same))
-        return Inserted(_with_constants(whole, same), gone, came)
+        return find_entries(self._entries(COLUMNS), other._entries(COLUMNS), columns)
+
+    def overlaid(self, top: "History", columns: int) -> "History":
+        """The entries of both, oldest first, at about the cost of a copy; what both have stands as ``top`` has it.
+
+        The rest keeps its order; entries of ``top`` stand after others of the same time.
+
+        Args:
+            top, columns: as for :meth:`find`.
+        """
+        found = self.find(top, columns)
+        same = {name: one for name, one in self._constants().items() if (getattr(top, name) == one).all()}
+        both = insert_entries(self._entries(same), np.sort(found[found >= 0]), top._entries(same))
+        return _with_constants(both, same)
 
     def _constants(self) -> dict[str, Any]:
         """The columns that are a single number."""
-        return {name: getattr(self, name)[0] for name in _COLUMNS if is_constant(getattr(self, name))}
+        return {name: getattr(self, name)[0] for name in COLUMNS if is_constant(getattr(self, name))}
 
     def _entries(self, without: Collection[str]) -> Entries:
-        columns = {
-            name: np.ascontiguousarray(getattr(self, name)) for name in _COLUMNS if name not in without
-        }
+        columns = {name: np.ascontiguousarray(getattr(self, name)) for name in COLUMNS if name not in without}
         return Entries(self.indptr, self.indices, **columns)
 
     def __getitem__(self, rows: slice) -> "History":
@@ -164,7 +161,7 @@ class History:
         """
         place = np.full(n_columns, len(which), np.int32)
         place[which] = np.arange(len(which), dtype=np.int32)
-        at = np.flatnonzero((place < len(which))[self.indices])
+        at = find_columns(self.indices, place < len(which))
         lengths = np.diff(np.searchsorted(at, self.indptr))
         return History.group(
             place[self.indices[at]],
@@ -179,20 +176,6 @@ class History:
     def rows(self) -> NDArray[np.int32]:
         """int32[entries]: the row of each entry."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
-
-
-class Inserted(NamedTuple):
-    """A history after new interactions: what it was, less what is ``gone``, with what ``came``.
-
-    Attributes:
-        history: all of it.
-        gone: what was replaced, row by row.
-        came: what is new, and what took the place of what is gone.
-    """
-
-    history: History
-    gone: History
-    came: History
 
 
 def _with_constants(entries: Entries, same: Mapping[str, Any]) -> History:

@@ -79,18 +79,13 @@ class Queries:
 
 def of_users(users: NDArray[np.int32], catalogue: Catalogue) -> Queries:
     """One query for each user code (−1 for an unknown user), with the stored histories."""
-    stored = catalogue.history
-    if catalogue.n_users == 0:
-        return Queries(users, History.empty(len(users)), np.zeros(len(users), np.bool_))
-    history = stored.take(np.maximum(users, 0))
-    if (users < 0).any():
-        padded = History(np.r_[stored.indptr, stored.indptr[-1]], *_columns(stored))
-        history = padded.take(np.where(users < 0, catalogue.n_users, users))
+    known = np.flatnonzero(users >= 0)
+    history = catalogue.past.take(users[known])
+    if len(known) < len(users):
+        row = np.full(len(users), len(known))
+        row[known] = np.arange(len(known))
+        history = history.grown(len(known) + 1).take(row)
     return Queries(users, history, np.zeros(len(users), np.bool_))
-
-
-def _columns(history: History) -> tuple[Any, ...]:
-    return history.indices, history.value, history.weight, history.timestamp
 
 
 def as_rows(values: Any, what: str) -> list[Any]:

@@ -20,6 +20,7 @@ from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.columns import constant, is_constant
 from tastemaker.data.dataset import Dataset, Schema
 from tastemaker.data.history import History
+from tastemaker.data.past import Past
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 
@@ -259,13 +260,12 @@ def load_catalogue(folder: Path, meta: Mapping[str, Any]) -> Catalogue:
     )
     if not fits or (len(item) and not 0 <= item.min() <= item.max() < len(items)):
         raise DataError(f"{folder} is damaged: the seen items do not fit the users and items")
-    history = History(indptr, item, **seen)
     return Catalogue(
         users=users,
         items=items,
         user_features=user_features,
         item_features=item_features,
-        history=history,
+        past=Past(History(indptr, item, **seen)),
         schema=_schema(meta),
         fingerprint=meta["fingerprint"],
     )

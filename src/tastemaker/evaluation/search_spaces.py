@@ -79,7 +79,10 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "aggregation": Choice(("weighted", "centred")),
         "min_support": Range(1, 5),
     },
-    "item_knn": {"similarity": Choice(("cosine", "jaccard", "bm25"))},
+    "item_knn": {
+        "similarity": Choice(("cosine", "jaccard", "bm25")),
+        "neighbors_of": Choice(("history", "candidate")),
+    },
     "mf": {"learning_rate": Range(0.003, 0.1, log=True), "regularization": Range(0.005, 0.3, log=True)},
     "bpr": {
         "epochs": Range(10, 200, log=True),
@@ -143,7 +146,7 @@ def space_of(model: Recommender[Any]) -> Space:
 
     >>> from tastemaker import ItemKNN
     >>> list(space_of(ItemKNN()))
-    ['neighbors', 'min_support', 'similarity']
+    ['neighbors', 'min_support', 'similarity', 'neighbors_of']
     """
     parameters = model.parameters()
     space = {name: where for name, where in _COMMON.items() if name in parameters}

@@ -156,7 +156,7 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         fitted = self._fitted
         new = with_new_interactions(fitted.catalogue, data)
         catalogue, state = new.catalogue, fitted.state
-        history = catalogue.history
+        history = catalogue.history.timeless()
         users = padded(state.user_factors, catalogue.n_users)
         items = padded(state.item_factors, catalogue.n_items)
         rows = changed(

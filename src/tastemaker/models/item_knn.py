@@ -1,16 +1,19 @@
 """Customers who bought this also bought: each item's most similar items, and what a history's items say together."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tastemaker._native.item_neighbors import item_neighbors, score_from_neighbors, update_item_neighbors
+from tastemaker._native.linear import times_sparse
 from tastemaker._native.neighbors import Csr
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.columns import tally
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.past import Past
 from tastemaker.data.queries import Queries
 from tastemaker.models.base import Fitted, Recommender, State
 from tastemaker.models.checks import one_of, whole
@@ -41,10 +44,12 @@ class ItemKNN(Recommender[ItemKNNState]):
 
     Two items are alike when the same users took both. Of every item the ``neighbors`` most similar ones are kept, and
 
-        score(u, j) = Σ over the items i of u's history that have j among their neighbors of v(u, i) · s(i, j),
+        score(u, j) = Σ over the items i of u's history, as far as they are neighbors, of v(u, i) · s(i, j),
 
     with v = value · weight, so that high ratings and interactions of quality count for more. An item that nothing in
-    the history leads to has no score.
+    the history leads to has no score. ``neighbors_of`` says whose neighbors count: of each item of the history (Linden et
+    al.: "those who bought this also bought"), which is why popular items, the neighbors of many, come first; or of the
+    item that is scored (Sarwar et al.), which gives all items as many chances and most often the better lists.
 
     Attributes:
         neighbors: how many similar items to keep of each item.
@@ -53,6 +58,7 @@ class ItemKNN(Recommender[ItemKNNState]):
             ``min_support``); ``"bm25"`` (busy users and popular items say less).
             The formulas stand in :mod:`tastemaker.models.similarity`.
         min_support: items with fewer users in common are not neighbors.
+        neighbors_of: ``"history"``: i leads to j where j is a neighbor of i; ``"candidate"``: where i is a neighbor of j.
 
     >>> data = Dataset.from_interactions({"user": [1, 1, 2, 2, 3], "item": ["bread", "butter", "bread", "butter", "bread"]})
     >>> ItemKNN(similarity="jaccard").fit(data).similar_items(["bread"], k=1).lists()
@@ -71,11 +77,13 @@ class ItemKNN(Recommender[ItemKNNState]):
     neighbors: int = 50
     similarity: ItemSimilarity = "cosine"
     min_support: int = 1
+    neighbors_of: Literal["history", "candidate"] = "history"
 
     def __post_init__(self) -> None:
         whole("neighbors", self.neighbors)
         one_of("similarity", self.similarity, tuple(SIMILARITIES))
         whole("min_support", self.min_support)
+        one_of("neighbors_of", self.neighbors_of, ("history", "candidate"))
 
     def update(self, data: Dataset) -> Self:
         """A copy of this model that has also learned from new interactions, at a fraction of the cost of a refit.
@@ -96,9 +104,9 @@ class ItemKNN(Recommender[ItemKNNState]):
         fitted = self._fitted
         new = with_new_interactions(fitted.catalogue, data)
         catalogue, state = new.catalogue, fitted.state
-        history, n_items = catalogue.history, catalogue.n_items
+        history, n_items = catalogue.past.timeless, catalogue.n_items
         moved = changed(np.bincount(new.came.indices, minlength=n_items), tally(history.indices, n_items))
-        space = item_space(catalogue, self.similarity)
+        space = item_space(replace(catalogue, past=Past(history)), self.similarity)
         columns = replace(history, value=space.users.values).columns(moved, n_items)
         neighbors = update_item_neighbors(
             (state.codes, state.similarities),
@@ -130,7 +138,12 @@ class ItemKNN(Recommender[ItemKNNState]):
         return max(1, min(self.neighbors, n_items - 1))
 
     def _score(self, fitted: Fitted[ItemKNNState], queries: Queries) -> NDArray[np.float32]:
-        return score_from_neighbors(_strengths(queries), fitted.state.codes, fitted.state.similarities)
+        state, history = fitted.state, _strengths(queries)
+        if self.neighbors_of == "history":
+            return score_from_neighbors(history, state.codes, state.similarities)
+        if "leads" not in fitted.memo:
+            fitted.memo["leads"] = _by_neighbor(state)
+        return times_sparse(history, fitted.memo["leads"], fitted.catalogue.n_items)
 
     def _similar(self, fitted: Fitted[ItemKNNState], seeds: NDArray[np.int32]) -> NDArray[np.float32]:
         alone = Csr(np.arange(len(seeds) + 1), seeds, np.ones(len(seeds), np.float32))
@@ -139,8 +152,14 @@ class ItemKNN(Recommender[ItemKNNState]):
     def _explain(self, fitted: Fitted[ItemKNNState], query: Queries, item: int) -> list[Reason]:
         """The items of the history that lead here, the greatest contribution first; they add up to the score."""
         history = _strengths(query)
-        leads, place = np.nonzero(fitted.state.codes[history.indices] == item)
-        parts = history.values[leads] * fitted.state.similarities[history.indices[leads], place]
+        codes, similarities = fitted.state.codes, fitted.state.similarities
+        if self.neighbors_of == "history":
+            leads, place = np.nonzero(codes[history.indices] == item)
+            similar = similarities[history.indices[leads], place]
+        else:
+            leads, place = np.nonzero(history.indices[:, None] == codes[item])
+            similar = similarities[item, place]
+        parts = history.values[leads] * similar
         order = np.argsort(-parts, kind="stable")
         return [Reason("item", int(history.indices[leads[n]]), float(parts[n])) for n in order]
 
@@ -149,3 +168,12 @@ def _strengths(queries: Queries) -> Csr:
     """How much each item of each history counts."""
     history = queries.history
     return Csr(history.indptr, history.indices, history.value * history.weight)
+
+
+def _by_neighbor(state: ItemKNNState) -> Csr:
+    """The same similarities, one row a neighbor: the items that it is a neighbor of."""
+    item, place = np.nonzero(state.codes >= 0)
+    n_items = len(state.codes)
+    entries = state.similarities[item, place], (state.codes[item, place], item)
+    rows = sp.csr_array(entries, shape=(n_items, n_items))
+    return Csr(rows.indptr, rows.indices, rows.data)

@@ -1,6 +1,5 @@
 """A catalogue with interactions added, for models that learn from them without a refit."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker.data.catalogue import Catalogue
-from tastemaker.data.dataset import Dataset, Schema
+from tastemaker.data.dataset import Dataset, Schema, fingerprint_of
 from tastemaker.data.history import History
 from tastemaker.errors import DataError
 from tastemaker.models.checks import a_dataset
@@ -68,16 +67,20 @@ def with_new_interactions(catalogue: Catalogue, data: Dataset) -> NewInteraction
     who, what = user[data.user], item[data.item]
     new = History.group(who, what, data.value, data.weight, data.timestamp, n_rows=len(users))
     add_weights = not catalogue.schema.explicit
-    inserted = catalogue.history.inserted(new, columns=len(items), add_weights=add_weights)
+    inserted = catalogue.past.inserted(new, columns=len(items), add_weights=add_weights)
     larger = replace(
         catalogue,
         users=users,
         items=items,
         user_features=_features(catalogue.user_features, data.user_features, user, catalogue.n_users),
         item_features=_features(catalogue.item_features, data.item_features, item, catalogue.n_items),
-        history=inserted.history,
+        past=inserted.past,
         schema=replace(catalogue.schema, scale=_wider(catalogue.schema.scale, data.schema.scale)),
-        fingerprint=hashlib.sha256(f"{catalogue.fingerprint}+{data.fingerprint}".encode()).hexdigest(),
+        fingerprint=fingerprint_of(
+            (who, what, data.value, data.weight, data.timestamp),
+            (users.ids[catalogue.n_users :], items.ids[catalogue.n_items :]),
+            since=catalogue.fingerprint,
+        ),
     )
     return NewInteractions(larger, inserted.gone, inserted.came)
 

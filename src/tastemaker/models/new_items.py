@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
+from tastemaker.data.past import Past
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.models.checks import a_dataset
 
@@ -54,7 +55,7 @@ def with_new_items(catalogue: Catalogue, data: Dataset) -> tuple[Catalogue, Hist
         catalogue,
         items=items,
         item_features=with_rows(catalogue.item_features, data.item_features, added),
-        history=history,
+        past=Past(history),
         fingerprint=hashlib.sha256(f"{catalogue.fingerprint}+{data.fingerprint}".encode()).hexdigest(),
     )
     by_item = History.group(

@@ -13,7 +13,10 @@ namespace {
 
 using Times = Array1<const int64_t>;
 
+using Found = nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>;
+
 constexpr int64_t kRowsPerShard = 512;
+constexpr int64_t kEntriesPerShard = 1 << 18;
 
 struct Columns {  // of entries, as they are read; null where there is no such column
   const int32_t* indices;
@@ -131,11 +134,27 @@ void take_entries(Offsets indptr, Codes indices, Values value, Values weight, Ti
   });
 }
 
+// The positions of the entries in `wanted` columns, ascending.
+Found find_columns(Codes indices, Array1<const uint8_t> wanted, int threads) {
+  const int64_t entries = int64_t(indices.size()), shards = (entries + kEntriesPerShard - 1) / kEntriesPerShard;
+  std::vector<std::vector<int64_t>> parts(shards);
+  parallel_for(shards, threads, [&](int64_t shard, int) {
+    const int64_t begin = shard * kEntriesPerShard, end = std::min(entries, begin + kEntriesPerShard);
+    for (int64_t e = begin; e < end; ++e)
+      if (wanted.data()[indices.data()[e]]) parts[shard].push_back(e);
+  });
+  auto* found = new std::vector<int64_t>;
+  nb::capsule owner(found, [](void* all) noexcept { delete static_cast<std::vector<int64_t>*>(all); });
+  for (const auto& part : parts) found->insert(found->end(), part.begin(), part.end());
+  return Found(found->data(), {found->size()}, owner);
+}
+
 }  // namespace
 }  // namespace tastemaker
 
 void bind_insertion(nb::module_& m) {
   m.def("find_entries", &tastemaker::find_entries);
   m.def("insert_entries", &tastemaker::insert_entries);
+  m.def("find_columns", &tastemaker::find_columns);
   m.def("take_entries", &tastemaker::take_entries);
 }
