@@ -7,6 +7,7 @@ void bind_dot(nb::module_&);
 void bind_mlp(nb::module_&);
 void bind_ncf(nb::module_&);
 void bind_touched(nb::module_&);
+void bind_tower(nb::module_&);
 void bind_training(nb::module_&);
 void bind_topk(nb::module_&);
 void bind_neighbors(nb::module_&);
@@ -39,6 +40,7 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_mlp(m);
   bind_ncf(m);
   bind_touched(m);
+  bind_tower(m);
   bind_training(m);
   bind_topk(m);
   bind_neighbors(m);
