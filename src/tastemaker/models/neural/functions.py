@@ -70,13 +70,13 @@ def vectors_of(table: Tensor, ids: Tensor, bags: Sequence[Bag]) -> Tensor:
 class _Vectors(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor, bags: Sequence[Bag]) -> Tensor:
-        ctx.places, ctx.shape = (ids.contiguous().numpy(), [bag.arrays() for bag in bags]), table.shape
-        return torch.from_numpy(native.take_fields(table.detach().numpy(), *ctx.places))
+        ctx.shape, ctx.ids, ctx.bags = table.shape, ids.contiguous().numpy(), [bag.arrays() for bag in bags]
+        return torch.from_numpy(native.take_fields(table.detach().numpy(), ctx.ids, ctx.bags))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         table = gradients[0].new_zeros(ctx.shape)
-        native.add_fields(gradients[0].contiguous().numpy(), *ctx.places, table.numpy())
+        native.add_fields(gradients[0].contiguous().numpy(), ctx.ids, ctx.bags, table.numpy())
         return table, None, None
 
 
@@ -169,6 +169,7 @@ class _ReluLayers(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        found = tower_backward(*ctx.given, gradients[0].contiguous().numpy(), ctx.rate)
+        x, weights, hidden = ctx.given
+        found = tower_backward(x, weights, hidden, gradients[0].contiguous().numpy(), ctx.rate)
         parameters = map(torch.from_numpy, [*found.weights, *found.biases])
         return torch.from_numpy(found.x), None, None, *parameters
