@@ -113,7 +113,7 @@ ENTRIES = (
         0.8985,
         trials=5,
     ),
-    Entry(DEEPCTR, None, DEEP),
+    Entry(DEEPCTR, None, DEEP, trials=5),
 )
 
 # The difference of the AUC of the first to that of the second that is asked for; None: above 0 beyond the 95 % interval.
@@ -254,8 +254,8 @@ def run(names: list[str], again: bool) -> Section:
 def tuned(entry: Entry, rows: Rows) -> Entry:
     """With the settings that a new search has found."""
     trials = Trials(entry, rows)
-    found, value = search(entry.label, entry.space, trials, TRIALS, entry.first)
-    return replace(entry, found={**found, "epochs": trials.epochs[value]}, validation=value, trials=TRIALS)
+    found, value = search(entry.label, entry.space, trials, entry.trials, entry.first)
+    return replace(entry, found={**found, "epochs": trials.epochs[value]}, validation=value)
 
 
 def compared(tested: Mapping[str, Tested], rows: Rows) -> Section:

@@ -1,7 +1,6 @@
-"""Pooled rows, their gradients, and ReLU with dropout, against their twins."""
+"""Rows of tables, products of every two fields, and their gradients, against their twins."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,57 +33,37 @@ def random_bags(rng: np.random.Generator, sides: int, n: int, values: int) -> tu
     st.integers(0, 40),
     st.integers(1, 12),
     st.integers(1, 20),
-    st.booleans(),
-    st.booleans(),
+    st.integers(0, 3),
+    st.lists(st.tuples(st.booleans(), st.booleans()), max_size=2),
     st.integers(0, 2**32 - 1),
 )
-def test_pooled_rows_and_their_gradient(sides, n, values, width, mean, leave_out, seed):
+def test_the_vectors_of_fields_and_their_gradient(sides, n, values, width, single, several, seed):
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(values, width)).astype(np.float32)
-    indptr, ids, rows, left = random_bags(rng, sides, n, values)
-    bags = (indptr, ids, rows, left if leave_out else NONE, mean)
-    np.testing.assert_allclose(
-        native.pool_rows(table, *bags), native.pool_rows_numpy(table, *bags), atol=1e-5
-    )
-    gradient = rng.normal(size=(n, width)).astype(np.float32)
-    found, expected = table.copy(), table.copy()
-    native.spread_rows(gradient, *bags, found)
-    native.spread_rows_numpy(gradient, *bags, expected)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    native.add_rows(gradient, left, found)
-    native.add_rows_numpy(gradient, left, expected)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    bags = []
+    for mean, leave_out in several:
+        indptr, ids, rows, left = random_bags(rng, sides, n, values)
+        bags.append(native.Ids(indptr, ids, rows, left if leave_out else NONE, mean))
+    fields = (rng.integers(0, values, (n, single)), bags)
+    found = native.take_fields(table, *fields)
+    assert found.shape == (n, single + len(bags), width)
+    np.testing.assert_allclose(found, native.take_fields_numpy(table, *fields), atol=1e-5)
+    gradient = rng.normal(size=found.shape).astype(np.float32)
+    added, expected = table.copy(), table.copy()
+    native.add_fields(gradient, *fields, added)
+    native.add_fields_numpy(gradient, *fields, expected)
+    np.testing.assert_allclose(added, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.2, 0.5, 0.9])
-def test_relu_with_dropout(rate):
-    x = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
-    found, expected = x.copy(), x.copy()
-    native.relu_dropout(found, 123, rate)
-    native.relu_dropout_numpy(expected, 123, rate)
-    np.testing.assert_array_equal(found, expected)
-    assert set(np.flatnonzero(found)) <= set(np.flatnonzero(x > 0))
-    assert (found[x > 0] == 0).mean() == pytest.approx(rate, abs=0.01)
-    np.testing.assert_allclose(found[found > 0], x[found > 0] / (1 - rate), rtol=1e-6)
-    gradient = np.ones_like(x)
-    np.testing.assert_array_equal(
-        native.relu_dropout_gradient(gradient, found, rate),
-        native.relu_dropout_gradient_numpy(gradient, found, rate),
-    )
-
-
-def test_keys_drop_apart():
-    """Two keys, and neighbours under one key, agree as often as chance has it."""
-    kept = []
-    for key in (0, 1, 2**32 - 1):
-        x = np.ones(100_000, np.float32)
-        native.relu_dropout(x, key, 0.5)
-        kept.append(x > 0)
-    for one, other in ((kept[0], kept[1]), (kept[0], kept[2]), (kept[0][1:], kept[0][:-1])):
-        assert (one == other).mean() == pytest.approx(0.5, abs=0.01)
-
-
-def test_what_is_no_number_stays():
-    x = np.full(1000, np.nan, np.float32)
-    native.relu_dropout(x, 0, 0.5)
-    assert 400 < np.isnan(x).sum() < 600
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 9), st.integers(0, 6), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_products_of_every_two_fields_and_their_gradient(n, fields, width, seed):
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(n, fields, width)).astype(np.float32)
+    sums, totals = native.pair_sums(vectors)
+    for found, expected in zip((sums, totals), native.pair_sums_numpy(vectors), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    gradient = rng.normal(size=n).astype(np.float32)
+    found = native.pair_sums_gradient(vectors, totals, gradient)
+    expected = native.pair_sums_gradient_numpy(vectors, totals, gradient)
+    np.testing.assert_allclose(found, expected, atol=1e-5)

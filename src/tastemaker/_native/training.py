@@ -1,8 +1,11 @@
-"""What training does beside matrix products, in one pass each: pooled rows of tables, their gradients, ReLU with dropout.
+"""What training does with embeddings, in one pass each: rows of tables and their gradients, products of every two fields.
 
 Every function has its NumPy twin beside it, which says what it computes and is what the tests compare with. All run on one thread
 and add in the order of the examples.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,121 +13,108 @@ from numpy.typing import NDArray
 from tastemaker._native import kernels
 
 __all__ = [
-    "add_rows",
-    "add_rows_numpy",
-    "pool_rows",
-    "pool_rows_numpy",
-    "relu_dropout",
-    "relu_dropout_gradient",
-    "relu_dropout_gradient_numpy",
-    "relu_dropout_numpy",
-    "spread_rows",
-    "spread_rows_numpy",
+    "Ids",
+    "add_fields",
+    "add_fields_numpy",
+    "pair_sums",
+    "pair_sums_gradient",
+    "pair_sums_gradient_numpy",
+    "pair_sums_numpy",
+    "take_fields",
+    "take_fields_numpy",
 ]
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-_ALL = 1 << 31
 
+class Ids(NamedTuple):
+    """Which rows of a table the examples have in a field with several values.
 
-def pool_rows(
-    table: Float32, indptr: Int64, ids: NDArray[np.int32], rows: Int64, without: Int64, mean: bool
-) -> Float32:
-    """float32[n, width]: for each example the sum or the mean of the table's rows that it has, 0 without any.
-
-    Args:
-        table: float32[any, width].
+    Attributes:
         indptr, ids: which rows of the table each row of a side has.
         rows: int64[n], the row of the side that each example has.
         without: int64[n], one row of the table for each example that is left out; empty: none is.
-        mean: the mean, else the sum.
+        mean: the mean of them is taken, else the sum.
     """
-    out = np.empty((len(rows), table.shape[1]), np.float32)
-    kernels.pool_rows(table, indptr, ids, rows, without, mean, out)
-    return out
+
+    indptr: Int64
+    ids: NDArray[np.int32]
+    rows: Int64
+    without: Int64
+    mean: bool
 
 
-def pool_rows_numpy(
-    table: Float32, indptr: Int64, ids: NDArray[np.int32], rows: Int64, without: Int64, mean: bool
-) -> Float32:
-    """What :func:`pool_rows` computes."""
-    out = np.zeros((len(rows), table.shape[1]), np.float32)
-    for n, here in enumerate(_examples(indptr, ids, rows, without)):
-        out[n] = table[here].sum(0) / (max(1, len(here)) if mean else 1)
-    return out
-
-
-def spread_rows(
-    gradient: Float32,
-    indptr: Int64,
-    ids: NDArray[np.int32],
-    rows: Int64,
-    without: Int64,
-    mean: bool,
-    table: Float32,
-) -> None:
-    """Add to ``table``, the gradient of a table, what its rows have of ``gradient``, that of :func:`pool_rows`."""
-    kernels.spread_rows(gradient, indptr, ids, rows, without, mean, table)
-
-
-def spread_rows_numpy(
-    gradient: Float32,
-    indptr: Int64,
-    ids: NDArray[np.int32],
-    rows: Int64,
-    without: Int64,
-    mean: bool,
-    table: Float32,
-) -> None:
-    """What :func:`spread_rows` computes."""
-    for n, here in enumerate(_examples(indptr, ids, rows, without)):
-        np.add.at(table, here, gradient[n] / (max(1, len(here)) if mean else 1))
-
-
-def add_rows(gradient: Float32, ids: Int64, table: Float32) -> None:
-    """table[ids[n]] += gradient[n], for float32[n, width]."""
-    kernels.add_rows(gradient, ids, table)
-
-
-def add_rows_numpy(gradient: Float32, ids: Int64, table: Float32) -> None:
-    """What :func:`add_rows` computes."""
-    np.add.at(table, ids, gradient)
-
-
-def relu_dropout(x: Float32, key: int, rate: float) -> None:
-    """In place max(0, x), of which a share of about ``rate`` becomes 0 and the rest is raised to keep the mean; NaN may stay.
+def take_fields(table: Float32, single: Int64, several: Sequence[Ids]) -> Float32:
+    """float32[n, fields, width]: the vectors of the examples' fields; 0 for a field without any value.
 
     Args:
-        x: float32[n].
-        key: below 2³²; says which.
-        rate: below 1.
+        table: float32[any, width].
+        single: int64[n, any], the row of the table in each field with one value.
+        several: the fields with several values, which come after these.
     """
-    kernels.relu_dropout(x, key, round((1 - rate) * _ALL), 1 / (1 - rate))
-
-
-def relu_dropout_numpy(x: Float32, key: int, rate: float) -> None:
-    """What :func:`relu_dropout` computes."""
-    n = np.uint32(key) + np.arange(len(x), dtype=np.uint32) * np.uint32(0x9E3779B9)
-    n = (n ^ (n >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    n = (n ^ (n >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    kept = (n ^ (n >> np.uint32(16))) >> np.uint32(1) < round((1 - rate) * _ALL)
-    x[:] = np.where(kept, np.maximum(x, 0) * np.float32(1 / (1 - rate)), 0)
-
-
-def relu_dropout_gradient(gradient: Float32, given: Float32, rate: float) -> Float32:
-    """float32[n]: the gradient before :func:`relu_dropout`, from that after it and what it has given."""
-    out = np.empty_like(given)
-    kernels.relu_dropout_gradient(gradient, given, 1 / (1 - rate), out)
+    n, first = single.shape
+    out = np.empty((n, first + len(several), table.shape[1]), np.float32)
+    kernels.take_rows(table, single, out)
+    for field, ids in enumerate(several, start=first):
+        kernels.pool_rows(table, *ids, out, field)
     return out
 
 
-def relu_dropout_gradient_numpy(gradient: Float32, given: Float32, rate: float) -> Float32:
-    """What :func:`relu_dropout_gradient` computes."""
-    return np.where(given > 0, gradient * np.float32(1 / (1 - rate)), np.float32(0))
+def take_fields_numpy(table: Float32, single: Int64, several: Sequence[Ids]) -> Float32:
+    """What :func:`take_fields` computes."""
+    fields = [table[single]]
+    for ids in several:
+        pooled = np.zeros((len(single), 1, table.shape[1]), np.float32)
+        for n, here in enumerate(_examples(ids)):
+            pooled[n] = table[here].sum(0) / (max(1, len(here)) if ids.mean else 1)
+        fields.append(pooled)
+    return np.concatenate(fields, axis=1)
 
 
-def _examples(indptr: Int64, ids: NDArray[np.int32], rows: Int64, without: Int64) -> list[NDArray[np.int32]]:
-    """The ids of each example."""
+def add_fields(gradient: Float32, single: Int64, several: Sequence[Ids], table: Float32) -> None:
+    """Add to ``table``, the gradient of a table, what its rows have of ``gradient``, that of :func:`take_fields`."""
+    kernels.add_rows(gradient, single, table)
+    for field, ids in enumerate(several, start=single.shape[1]):
+        kernels.spread_rows(gradient, field, *ids, table)
+
+
+def add_fields_numpy(gradient: Float32, single: Int64, several: Sequence[Ids], table: Float32) -> None:
+    """What :func:`add_fields` computes."""
+    np.add.at(table, single, gradient[:, : single.shape[1]])
+    for field, ids in enumerate(several, start=single.shape[1]):
+        for n, here in enumerate(_examples(ids)):
+            np.add.at(table, here, gradient[n, field] / (max(1, len(here)) if ids.mean else 1))
+
+
+def pair_sums(vectors: Float32) -> tuple[Float32, Float32]:
+    """float32[n] and float32[n, width]: Σ_{f<g} <e_f, e_g> = ½ (|Σ e_f|² − Σ |e_f|²) and Σ e_f, of float32[n, fields, width]."""
+    n, _, width = vectors.shape
+    sums, totals = np.empty(n, np.float32), np.empty((n, width), np.float32)
+    kernels.pair_sums(vectors, sums, totals)
+    return sums, totals
+
+
+def pair_sums_numpy(vectors: Float32) -> tuple[Float32, Float32]:
+    """What :func:`pair_sums` computes."""
+    products = np.einsum("nfk,ngk->nfg", vectors, vectors)
+    return np.triu(products, k=1).sum((1, 2)), vectors.sum(1)
+
+
+def pair_sums_gradient(vectors: Float32, totals: Float32, gradient: Float32) -> Float32:
+    """float32[n, fields, width]: the gradient of the vectors from float32[n], that of the sums of :func:`pair_sums`."""
+    out = np.empty_like(vectors)
+    kernels.pair_sums_gradient(vectors, totals, gradient, out)
+    return out
+
+
+def pair_sums_gradient_numpy(vectors: Float32, totals: Float32, gradient: Float32) -> Float32:
+    """What :func:`pair_sums_gradient` computes."""
+    return gradient[:, None, None] * (totals[:, None] - vectors)
+
+
+def _examples(field: Ids) -> list[NDArray[np.int32]]:
+    """The rows of the table that each example has."""
+    indptr, ids, rows, without, _ = field
     own = [ids[indptr[row] : indptr[row + 1]] for row in rows]
     return [here[here != left] for here, left in zip(own, without, strict=True)] if len(without) else own

@@ -7,7 +7,7 @@ from typing import Any
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 
-__all__ = ["a_dataset", "between", "flag", "one_of", "whole"]
+__all__ = ["a_dataset", "between", "flag", "one_of", "stopping", "whole"]
 
 
 def a_dataset(method: str, data: Any) -> None:
@@ -50,3 +50,18 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
     """Refuse what is none of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def stopping(patience: Any, validation_fraction: Any) -> None:
+    """Refuse a ``patience`` that is no number of epochs (None: never stop early), or has nothing to tell the best epoch from.
+
+    Args:
+        patience: epochs without a better one after which a fit stops.
+        validation_fraction: the share of the examples that is held out to tell the best one, half of them at most.
+    """
+    between("validation_fraction", validation_fraction, high=0.5)
+    if patience is None:
+        return
+    whole("patience", patience)
+    if not validation_fraction:
+        raise ValueError("patience needs a validation_fraction above 0, from which the best epoch is told")

@@ -168,12 +168,6 @@ def test_a_saved_model_answers_without_torch(kind: Any, tmp_path: Path) -> None:
     assert run.stdout.split() == ["None", model.recommend(k=5).scores.tobytes().hex()]
 
 
-def test_without_torch_fitting_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(tm.MissingExtraError, match=r"tastemaker\[neural\]"):
-        AutoRec().fit(world(users=5))
-
-
 def test_ratings_that_weigh_nothing_are_refused() -> None:
     data = world(users=5)
     with pytest.raises(tm.DataError, match="weight above 0"):

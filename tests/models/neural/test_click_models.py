@@ -30,6 +30,11 @@ def planted(rows: int = 4000) -> Dataset:
     )
 
 
+CROSSED = FeatureSpec(
+    user=(Id("user"), Categorical("taste")),
+    item=(Id("item"), Categorical("subject")),
+    crosses=(Cross("user.taste", "item.subject"),),
+)
 LEARNERS = [
     tm.FactorizationMachine(factors=4, epochs=15, learning_rate=0.02),
     tm.DeepFM(factors=4, hidden=(16,), epochs=15, learning_rate=0.005),
@@ -174,11 +179,21 @@ def test_features_are_saved_with_the_model(tmp_path: Path) -> None:
     assert back.recommend(**ask).scores.tobytes() == model.recommend(**ask).scores.tobytes()
 
 
-def test_a_fit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    data, options = planted(500), {"factors": 4, "hidden": (8,), "checkpoint": tmp_path / "state"}
-    through = tm.DeepFM(factors=4, hidden=(8,), epochs=4).fit(data)
-    tm.DeepFM(epochs=2, **options).fit(data)
-    resumed = tm.DeepFM(epochs=4, **options).fit(data)
+@pytest.mark.parametrize(
+    "model",
+    [
+        tm.DeepFM(hidden=(8,), dropout=0.3, validation_fraction=0.1, factors=4),
+        tm.WideAndDeep(hidden=(8,), dropout=0.3, features=CROSSED, factors=4),
+        tm.TwoTower(hidden=(8,), id_dropout=0.3, factors=4),
+    ],
+    ids=["deepfm", "wide and deep", "two towers"],
+)
+def test_a_fit_goes_on_from_its_checkpoint(model: ClickModel | tm.TwoTower, tmp_path: Path) -> None:
+    """To the same bits, whatever it draws and however many optimizers it has."""
+    data, file = planted(500), tmp_path / "state"
+    through = replace(model, epochs=4).fit(data)
+    replace(model, epochs=2, checkpoint=file).fit(data)
+    resumed = replace(model, epochs=4, checkpoint=file).fit(data)
     assert resumed.recommend([1, 2]).scores.tobytes() == through.recommend([1, 2]).scores.tobytes()
 
 

@@ -1,8 +1,6 @@
 """GMF, MLP and NeuMF: the forward pass by hand, what they learn, what they start from, and that answering needs no torch."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 import torch
 
 import tastemaker as tm
-from tastemaker.errors import DataError, MissingExtraError
+from tastemaker.errors import DataError
 from tastemaker.models.neural import ncf_training
 from tastemaker.models.neural.losses import logistic
 from tastemaker.models.neural.ncf import NCFState, Shape, scores_of
@@ -226,28 +224,6 @@ def test_nothing_to_learn_from():
     nothing = clusters().select(np.array([], np.int64))
     with pytest.raises(DataError, match="gmf needs interactions"):
         tm.GMF().fit(nothing)
-
-
-def test_without_torch_a_fit_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'tastemaker\[neural\]'"):
-        tm.NeuMF(epochs=1).fit(clusters())
-
-
-@pytest.mark.parametrize("name", ["gmf", "mlp", "neumf"])
-def test_a_saved_model_answers_without_torch(name, tmp_path):
-    model = MODELS[name].fit(clusters())
-    expected = model.recommend([0, 1, 2], k=4).lists()
-    folder = model.save(tmp_path / "saved")
-    script = (
-        "import sys; sys.modules['torch'] = None\n"
-        "import tastemaker as tm\n"
-        f"model = tm.load({str(folder)!r})\n"
-        "print(model.recommend([0, 1, 2], k=4).lists())\n"
-        "print(len(model.similar_items([0], k=3).lists()[0]), model.predict([0], [0]).shape)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout.splitlines() == [str(expected), "3 (1,)"]
 
 
 def test_similar_items_are_of_the_same_group():

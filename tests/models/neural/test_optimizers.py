@@ -97,6 +97,15 @@ def test_dense_adam_decays_whole_tables():
         np.testing.assert_allclose(weights.detach().numpy(), w, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_not_to_decay_does_not():
+    decayed, free = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimizer = dense_adam([decayed], lr=0.1, weight_decay=0.5, undecayed=[free])
+    decayed.grad, free.grad = torch.zeros(3), torch.zeros(3)
+    optimizer.step()
+    assert (decayed < 1).all()
+    assert (free == 1).all()
+
+
 def test_dense_adam_takes_a_module():
     layer = nn.Linear(2, 1)
     assert len(dense_adam(layer, lr=0.1).param_groups[0]["params"]) == 2

@@ -180,7 +180,7 @@ def test_devices():
 def test_a_gpu_runs_the_same_code():
     module = Line().cuda()
     rows = Resident([X.cuda(), (X @ TRUTH.T).cuda()], batch_size=16)
-    plan = Plan(epochs=30, seed=1, device="cuda")
+    plan = Plan(epochs=30, seed=1)
     train(
         module,
         lambda net, batch: squared(net(batch[0]), batch[1]),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tastemaker.models.neural.losses import squared
-from tastemaker.models.neural.networks import tower
+from tastemaker.models.neural.networks import Tower
 from tastemaker.models.neural.optimizers import FTRL, RowwiseAdaGrad, dense_adam
 from tastemaker.models.neural.training import Plan, Resident, generator_for, train
 from tastemaker.progress import SILENT
@@ -33,7 +33,7 @@ class Deep(nn.Module):
         generator = generator_for(5, -1)
         self.table = nn.utils.skip_init(nn.Embedding, 7, 4, sparse=True)
         self.wide = nn.Parameter(torch.zeros(3))
-        self.tower = tower([7, 8, 1], generator, dropout=0.3)
+        self.tower = Tower([7, 8, 1], generator, dropout=0.3)
         with torch.no_grad():
             self.table.weight.normal_(generator=generator)
 

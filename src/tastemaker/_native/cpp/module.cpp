@@ -9,6 +9,7 @@ void bind_dot(nb::module_&);
 void bind_mlp(nb::module_&);
 void bind_ncf(nb::module_&);
 void bind_touched(nb::module_&);
+void bind_tower(nb::module_&);
 void bind_training(nb::module_&);
 void bind_topk(nb::module_&);
 void bind_neighbors(nb::module_&);
@@ -52,6 +53,7 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_mlp(m);
   bind_ncf(m);
   bind_touched(m);
+  bind_tower(m);
   bind_training(m);
   bind_topk(m);
   bind_neighbors(m);

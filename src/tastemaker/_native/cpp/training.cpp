@@ -1,7 +1,7 @@
-// What training does beside matrix products, in one pass each: pooled rows of tables and their gradients, ReLU with dropout.
+// What training does with embeddings, in one pass each: rows of tables and their gradients, products of every two fields.
 // On one thread and in the order of the examples, so that the bits depend on nothing else.
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "csr.hpp"
 
@@ -27,60 +27,71 @@ inline void add_row(const float* from, float scale, int64_t width, float* to) {
   for (int64_t k = 0; k < width; ++k) to[k] += scale * from[k];
 }
 
-// out[n] = the sum or the mean of the table's rows that example n has, 0 without any.
+// out[n][f] = table[ids[n][f]]; the fields of out that are left are others'.
+void take_rows(Array2<const float> table, Array2<const int64_t> ids, Array3<float> out) {
+  const int64_t width = table.shape(1), fields = ids.shape(1), step = out.shape(1) * width;
+  const int64_t* id = ids.data();
+  for (int64_t n = 0; n < int64_t(ids.shape(0)); ++n)
+    for (int64_t f = 0; f < fields; ++f) std::copy_n(table.data() + *id++ * width, width, out.data() + n * step + f * width);
+}
+
+// And back: table[ids[n][f]] += gradient[n][f].
+void add_rows(Array3<const float> gradient, Array2<const int64_t> ids, Array2<float> table) {
+  const int64_t width = table.shape(1), fields = ids.shape(1), step = gradient.shape(1) * width;
+  const int64_t* id = ids.data();
+  for (int64_t n = 0; n < int64_t(ids.shape(0)); ++n)
+    for (int64_t f = 0; f < fields; ++f) add_row(gradient.data() + n * step + f * width, 1.0f, width, table.data() + *id++ * width);
+}
+
+// out[n][field] = the sum or the mean of the table's rows that example n has, 0 without any.
 void pool_rows(Array2<const float> table, Offsets indptr, Codes ids, Rows rows, Rows without, bool mean,
-               Array2<float> out) {
-  const int64_t width = table.shape(1);
-  std::memset(out.data(), 0, out.size() * sizeof(float));
+               Array3<float> out, int64_t field) {
+  const int64_t width = table.shape(1), step = out.shape(1) * width;
+  float* const to = out.data() + field * width;
+  for (size_t n = 0; n < rows.size(); ++n) std::fill_n(to + int64_t(n) * step, width, 0.0f);
   for_each_id(indptr, ids, rows, without, [&](int64_t n, int64_t id, int64_t count) {
-    add_row(table.data() + id * width, mean ? 1.0f / float(count) : 1.0f, width, out.data() + n * width);
+    add_row(table.data() + id * width, mean ? 1.0f / float(count) : 1.0f, width, to + n * step);
   });
 }
 
 // And back: what each of these rows adds to the gradient of the table.
-void spread_rows(Array2<const float> gradient, Offsets indptr, Codes ids, Rows rows, Rows without, bool mean,
-                 Array2<float> table) {
-  const int64_t width = table.shape(1);
+void spread_rows(Array3<const float> gradient, int64_t field, Offsets indptr, Codes ids, Rows rows, Rows without,
+                 bool mean, Array2<float> table) {
+  const int64_t width = table.shape(1), step = gradient.shape(1) * width;
+  const float* const from = gradient.data() + field * width;
   for_each_id(indptr, ids, rows, without, [&](int64_t n, int64_t id, int64_t count) {
-    add_row(gradient.data() + n * width, mean ? 1.0f / float(count) : 1.0f, width, table.data() + id * width);
+    add_row(from + n * step, mean ? 1.0f / float(count) : 1.0f, width, table.data() + id * width);
   });
 }
 
-// table[ids[n]] += gradient[n].
-void add_rows(Array2<const float> gradient, Rows ids, Array2<float> table) {
-  const int64_t width = table.shape(1);
-  for (size_t n = 0; n < ids.size(); ++n)
-    add_row(gradient.data() + int64_t(n) * width, 1.0f, width, table.data() + ids.data()[n] * width);
-}
-
-// A number that looks random, from a key and a counter: the finalizer of MurmurHash3 over a Weyl sequence, 32 bits.
-inline uint32_t scrambled(uint32_t key, uint32_t counter) {
-  uint32_t x = key + counter * 0x9e3779b9u;
-  x ^= x >> 16;
-  x *= 0x85ebca6bu;
-  x ^= x >> 13;
-  x *= 0xc2b2ae35u;
-  return x ^ (x >> 16);
-}
-
-// In place: max(0, x) · scale where 31 random bits are below `keep`, else 0.
-void relu_dropout(Array1<float> x, uint32_t key, uint32_t keep, float scale) {
-  float* const values = x.data();
-  const int64_t n = int64_t(x.size());
-  for (int64_t j = 0; j < n; ++j) {
-    const float value = values[j] <= 0.0f ? 0.0f : values[j] * scale;  // NaN stays
-    values[j] = (scrambled(key, uint32_t(j)) >> 1) < keep ? value : 0.0f;
+// sums[n] = the inner products of every two of the vectors of example n, totals[n] = the sum of these vectors.
+void pair_sums(Array3<const float> vectors, Array1<float> sums, Array2<float> totals) {
+  const int64_t fields = vectors.shape(1), width = vectors.shape(2);
+  const float* vector = vectors.data();
+  for (int64_t n = 0; n < int64_t(vectors.shape(0)); ++n) {
+    float* const total = totals.data() + n * width;
+    std::fill_n(total, width, 0.0f);
+    float squares = 0.0f, square = 0.0f;
+    for (int64_t f = 0; f < fields; ++f, vector += width)
+      for (int64_t k = 0; k < width; ++k) {
+        total[k] += vector[k];
+        squares += vector[k] * vector[k];
+      }
+    for (int64_t k = 0; k < width; ++k) square += total[k] * total[k];
+    sums.data()[n] = 0.5f * (square - squares);
   }
 }
 
-// The gradient of it, from what it gave: 0 where that is 0.
-void relu_dropout_gradient(Array1<const float> gradient, Array1<const float> given, float scale, Array1<float> out) {
-  const float *from = gradient.data(), *had = given.data();
-  float* const to = out.data();
-  const int64_t n = int64_t(out.size());
-  for (int64_t j = 0; j < n; ++j) {
-    const float scaled = from[j] * scale;
-    to[j] = had[j] > 0.0f ? scaled : 0.0f;
+// Its gradient: that of a vector is the sum of the others.
+void pair_sums_gradient(Array3<const float> vectors, Array2<const float> totals, Array1<const float> gradient,
+                        Array3<float> out) {
+  const int64_t fields = vectors.shape(1), width = vectors.shape(2);
+  const float* vector = vectors.data();
+  float* to = out.data();
+  for (int64_t n = 0; n < int64_t(vectors.shape(0)); ++n) {
+    const float *const total = totals.data() + n * width, g = gradient.data()[n];
+    for (int64_t f = 0; f < fields; ++f, vector += width, to += width)
+      for (int64_t k = 0; k < width; ++k) to[k] = g * (total[k] - vector[k]);
   }
 }
 
@@ -89,12 +100,13 @@ void relu_dropout_gradient(Array1<const float> gradient, Array1<const float> giv
 
 void bind_training(nanobind::module_& m) {
   using nanobind::arg;
-  m.def("pool_rows", &tastemaker::pool_rows, arg("table"), arg("indptr"), arg("ids"), arg("rows"), arg("without"),
-        arg("mean"), arg("out").noconvert());
-  m.def("spread_rows", &tastemaker::spread_rows, arg("gradient"), arg("indptr"), arg("ids"), arg("rows"),
-        arg("without"), arg("mean"), arg("table").noconvert());
+  m.def("take_rows", &tastemaker::take_rows, arg("table"), arg("ids"), arg("out").noconvert());
   m.def("add_rows", &tastemaker::add_rows, arg("gradient"), arg("ids"), arg("table").noconvert());
-  m.def("relu_dropout", &tastemaker::relu_dropout, arg("x").noconvert(), arg("key"), arg("keep"), arg("scale"));
-  m.def("relu_dropout_gradient", &tastemaker::relu_dropout_gradient, arg("gradient"), arg("given"), arg("scale"),
+  m.def("pool_rows", &tastemaker::pool_rows, arg("table"), arg("indptr"), arg("ids"), arg("rows"), arg("without"),
+        arg("mean"), arg("out").noconvert(), arg("field"));
+  m.def("spread_rows", &tastemaker::spread_rows, arg("gradient"), arg("field"), arg("indptr"), arg("ids"), arg("rows"),
+        arg("without"), arg("mean"), arg("table").noconvert());
+  m.def("pair_sums", &tastemaker::pair_sums, arg("vectors"), arg("sums").noconvert(), arg("totals").noconvert());
+  m.def("pair_sums_gradient", &tastemaker::pair_sums_gradient, arg("vectors"), arg("totals"), arg("gradient"),
         arg("out").noconvert());
 }

@@ -16,7 +16,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, one_of, whole
+from tastemaker.models.checks import between, one_of, stopping, whole
 from tastemaker.models.neural.auto_rec_state import (
     AutoRecState,
     decoders,
@@ -112,14 +112,8 @@ class AutoRec(DotProduct[AutoRecState]):
         between("regularization", self.regularization)
         between("dropout", self.dropout, high=0.9)
         between("hide", self.hide, high=0.9)
-        between("validation_fraction", self.validation_fraction, high=0.5)
         whole("seed", self.seed, low=0)
-        if self.patience is not None:
-            whole("patience", self.patience)
-            if not self.validation_fraction:
-                raise ValueError(
-                    "patience needs a validation_fraction above 0, from which the best epoch is told"
-                )
+        stopping(self.patience, self.validation_fraction)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The hyper-parameters without the checkpoint, which is a file of one fit."""

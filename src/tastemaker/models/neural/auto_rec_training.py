@@ -131,19 +131,16 @@ def learn(
     shown, known = ratings.inputs(device), ratings.targets(ratings.known, device)
     batches = RowBatches(shown, known, model.batch_size, model.hide)
     network = Network(n_columns, model.factors, model.dropout, generator_for(model.seed, -1)).to(device)
+    weights, biases = [network.encoder, network.decoder], [network.hidden_bias, network.output_bias]
     judge = None if ratings.held_out is None else Judge(network, shown, ratings, ratings.held_out)
     learned = train(
         network,
         SquaredError(batches),
         batches,
-        [
-            dense_adam([network.encoder, network.decoder], model.learning_rate, model.regularization),
-            dense_adam([network.hidden_bias, network.output_bias], model.learning_rate),
-        ],
+        [dense_adam(weights, model.learning_rate, model.regularization, undecayed=biases)],
         Plan(
             epochs=model.epochs,
             seed=model.seed,
-            device=model.device,
             patience=model.patience,
             identity=identity,
             checkpoint=None if model.checkpoint is None else Path(model.checkpoint),

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tastemaker.models.neural.click_terms import Parts
 from tastemaker.models.neural.encoded import Encoded
-from tastemaker.models.neural.functions import Bag, look_up
-from tastemaker.models.neural.networks import arrays_of, linear, normal_table, tower
+from tastemaker.models.neural.functions import Bag, pair_sums, vectors_of
+from tastemaker.models.neural.networks import Tower, arrays_of, linear, normal_table
 
 __all__ = ["ClickNetwork", "Fields"]
 
@@ -91,8 +91,8 @@ class ClickNetwork(nn.Module):
             self.dense_factors = normal_table(numbers, parts.factors, _START, generator)
         if parts.hidden:
             sizes = (fields * parts.factors + numbers, *parts.hidden)
-            layers = tower(sizes, generator, parts.dropout)
-            self.deep = nn.Sequential(*layers, linear(parts.hidden[-1], 1, generator))
+            layers = Tower(sizes, generator, parts.dropout)
+            self.deep = nn.Sequential(layers, linear(parts.hidden[-1], 1, generator))
         if parts.crosses:
             self.crosses = nn.Parameter(torch.zeros(parts.crosses, 1))
         self._history_field = None if history is None else history[0]
@@ -116,15 +116,16 @@ class ClickNetwork(nn.Module):
         ids, bags = self._fields(user, item, row)
         numbers = _beside(self.users.dense, user, self.context.dense, row, self.items.dense, item)
         if self.parts.linear:
-            logit = logit + _vectors(self.linear, ids, bags).sum(1)
+            logit = logit + vectors_of(self.linear, ids, bags).sum(1)
             if numbers.shape[1]:
                 logit = logit + numbers @ self.dense_linear
         if self.parts.factors:
-            vectors = _vectors(self.factors, ids, bags)
+            vectors = vectors_of(self.factors, ids, bags)
             if self.parts.pairwise:
                 logit = logit + self._pairs(vectors, numbers)
             if self.parts.hidden:
-                logit = logit + self.deep(torch.cat([vectors.flatten(1), numbers], 1))
+                seen = vectors.flatten(1)
+                logit = logit + self.deep(torch.cat([seen, numbers], 1) if numbers.shape[1] else seen)
         if crosses:
             indptr, found, pairs = crosses
             logit = logit + Bag(indptr, found, pairs, None, "sum").pooled(self.crosses)
@@ -139,12 +140,13 @@ class ClickNetwork(nn.Module):
         return ids, [*self.users.bags(user, without), *self.context.bags(row), *self.items.bags(item)]
 
     def _pairs(self, vectors: Tensor, numbers: Tensor) -> Tensor:
-        """float32[batch, 1]: Σ_{f<g} <e_f, e_g> = ½ (|Σ e_f|² − Σ |e_f|²); a number's vector is its value times a learned one."""
-        total, squares = vectors.sum(1), vectors.square().sum(1)
+        """float32[batch, 1]: the inner products of every two fields; a number's vector is its value times a learned one."""
+        found = pair_sums(vectors)
         if numbers.shape[1]:
-            total = total + numbers @ self.dense_factors
-            squares = squares + numbers.square() @ self.dense_factors.square()
-        return 0.5 * (total.square() - squares).sum(1, keepdim=True)
+            total = numbers @ self.dense_factors
+            twice = total.square() - numbers.square() @ self.dense_factors.square()
+            found = found + (vectors.sum(1) * total + 0.5 * twice).sum(1)
+        return found.unsqueeze(1)
 
     def parameters_of(self, *names: str) -> list[nn.Parameter]:
         """The parameters of those of these parts that there are, without empty ones."""
@@ -179,9 +181,3 @@ def _beside(
     sides = ((users, user), (contexts, row), (items, item))
     known = [side.index_select(0, which) for side, which in sides if side.shape[1]]
     return torch.cat(known, 1) if known else users.new_empty(len(user), 0)
-
-
-def _vectors(table: Tensor, ids: Tensor, bags: list[Bag]) -> Tensor:
-    """float32[batch, fields, f]: the single-valued fields in one look-up, then the pooled ones."""
-    single = look_up(table, ids)
-    return torch.cat([single, torch.stack([bag.pooled(table) for bag in bags], 1)], 1) if bags else single

@@ -74,8 +74,9 @@ class Pairs:
 
     def batch(self, at: Tensor) -> tuple[Tensor, ...]:
         """The pairs at these places: five columns, then the crosses of all, and which pairs these are."""
-        columns = tuple(c[at] for c in (self.user, self.item, self.row, self.label, self.weight))
-        return columns if self.crosses is None else (*columns, *self.crosses, at)
+        columns = (self.user, self.item, self.row, self.label, self.weight)
+        found = tuple(column.index_select(0, at) for column in columns)
+        return found if self.crosses is None else (*found, *self.crosses, at)
 
 
 class Shown:
@@ -279,7 +280,6 @@ def plan_of(model: "ClickModel | TwoTower", data: Dataset, sides: tuple[Encoded,
     return Plan(
         epochs=model.epochs,
         seed=model.seed,
-        device=model.device,
         patience=getattr(model, "patience", None),
         checkpoint=checkpoint,
         identity="" if checkpoint is None else _identity(model, data, sides),

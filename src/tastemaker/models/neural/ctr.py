@@ -15,7 +15,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, Recommender, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import between, stopping, whole
 from tastemaker.models.neural.click_state import Asked, ClickState, asked_by, crossed, item_terms, items_of
 from tastemaker.models.neural.click_terms import Parts, row_sums
 from tastemaker.models.neural.features import fit_features
@@ -84,14 +84,8 @@ class ClickModel(Recommender[ClickState]):
             whole(name, getattr(self, name))
         between("learning_rate", self.learning_rate, open_low=True)
         between("regularization", self.regularization)
-        between("validation_fraction", self.validation_fraction, high=0.5)
         whole("seed", self.seed, low=0)
-        if self.patience is not None:
-            whole("patience", self.patience)
-            if not self.validation_fraction:
-                raise ValueError(
-                    "patience needs a validation_fraction above 0, from which the best epoch is told"
-                )
+        stopping(self.patience, self.validation_fraction)
 
     @property
     def context_columns(self) -> tuple[str, ...]:
@@ -113,10 +107,7 @@ class ClickModel(Recommender[ClickState]):
 
         tables = network.parameters_of("linear", "dense_linear", "factors", "dense_factors", "crosses")
         others = network.parameters_of("bias", "deep")
-        return [
-            dense_adam(tables, self.learning_rate, self.regularization),
-            dense_adam(others, self.learning_rate),
-        ]
+        return [dense_adam(tables, self.learning_rate, self.regularization, undecayed=others)]
 
     def _fit(self, data: Dataset, progress: Progress) -> ClickState:
         require("torch", "neural")

@@ -22,7 +22,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import Fitted, Recommender, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import between, stopping, whole
 from tastemaker.models.neural.layers import Mlp, PairMlp
 from tastemaker.models.similarity import cosines
 from tastemaker.progress import Progress
@@ -162,14 +162,8 @@ class NCF(Recommender[NCFState]):
         whole("batch_size", self.batch_size)
         between("regularization", self.regularization)
         whole("negatives", self.negatives)
-        between("validation_fraction", self.validation_fraction, high=0.5)
         whole("seed", self.seed, low=0)
-        if self.patience is not None:
-            whole("patience", self.patience)
-            if not self.validation_fraction:
-                raise ValueError(
-                    "patience needs a validation_fraction above 0, from which the best epoch is told"
-                )
+        stopping(self.patience, self.validation_fraction)
 
     @property
     @abstractmethod

@@ -17,7 +17,7 @@ from tastemaker.models.neural.losses import logistic
 from tastemaker.models.neural.ncf import NCF, NCFState, Shape, scores_of
 from tastemaker.models.neural.ncf_gradients import logistic_of_rows
 from tastemaker.models.neural.negatives import Negatives, Positives, draw_unseen
-from tastemaker.models.neural.networks import normal_table, tower
+from tastemaker.models.neural.networks import Tower, normal_table
 from tastemaker.models.neural.optimizers import TouchedAdam, dense_adam
 from tastemaker.models.neural.training import Plan, generator_for, pick_device, train
 from tastemaker.progress import Progress
@@ -52,7 +52,7 @@ class NCFNetwork(nn.Module):
         reach = (3 / (shape.factors + last)) ** 0.5
         joined = torch.empty(shape.factors + last).uniform_(-reach, reach, generator=generator)
         head, output = torch.split(joined, [shape.factors, last])
-        layers = [layer.detach().reshape(-1) for layer in tower(shape.tower, generator).parameters()]
+        layers = [layer.detach().reshape(-1) for layer in Tower(shape.tower, generator).parameters()]
         self.dense = nn.Parameter(torch.cat([head, torch.zeros(1), output, *layers]))
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tastemaker.models.neural.functions import relu_dropout
+from tastemaker.models.neural.functions import relu_layers
 
-__all__ = ["Dropout", "ReluDropout", "arrays_of", "linear", "normal_table", "tower"]
+__all__ = ["Dropout", "Tower", "arrays_of", "linear", "normal_table"]
 
 
 class Dropout(nn.Module):
@@ -29,12 +29,18 @@ class Dropout(nn.Module):
         return x * keep / (1 - self.rate)
 
 
-class ReluDropout(Dropout):
-    """ReLU and then dropout; overwrites what it is given."""
+class Tower(Dropout):
+    """Dense layers from ``sizes[0]`` inputs to ``sizes[-1]`` outputs, ReLU and then dropout after each."""
+
+    def __init__(self, sizes: Sequence[int], generator: torch.Generator, dropout: float = 0.0) -> None:
+        super().__init__(dropout)
+        self.layers = nn.ModuleList(linear(inputs, outputs, generator) for inputs, outputs in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """max(0, x), with dropout in training."""
-        return relu_dropout(x, self.rate, self.generator) if self.training and self.rate else torch.relu(x)
+        """float32[n, outputs] of float32[n, inputs]; dropout in training only."""
+        parameters = list(self.parameters())  # a layer's weight, then its bias
+        rate = self.rate if self.training else 0.0
+        return relu_layers(x, parameters[::2], parameters[1::2], rate, self.generator)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -46,14 +52,6 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
         layer.bias.zero_()
     assert isinstance(layer, nn.Linear)
     return layer
-
-
-def tower(sizes: Sequence[int], generator: torch.Generator, dropout: float = 0.0) -> nn.Sequential:
-    """Dense layers from ``sizes[0]`` inputs to ``sizes[-1]`` outputs, ReLU (and dropout) after each."""
-    parts: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        parts += [linear(inputs, outputs, generator), ReluDropout(dropout)]
-    return nn.Sequential(*parts)
 
 
 def normal_table(rows: int, width: int, std: float, generator: torch.Generator) -> nn.Parameter:

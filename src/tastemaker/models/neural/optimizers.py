@@ -14,15 +14,22 @@ __all__ = ["FTRL", "RowwiseAdaGrad", "TouchedAdam", "dense_adam"]
 
 
 def dense_adam(
-    parameters: nn.Module | Iterable[Tensor], lr: float, weight_decay: float = 0.0
+    parameters: nn.Module | Iterable[Tensor],
+    lr: float,
+    weight_decay: float = 0.0,
+    undecayed: Iterable[Tensor] = (),
 ) -> torch.optim.Adam:
     """Adam (Kingma and Ba, ICLR 2015) over whole tables in one fused pass; ``weight_decay`` adds λ·w to every gradient.
 
-    For small tables: every row moves at every step, looked up or not, as the published settings have it.
+    For small tables: every row moves at every step, looked up or not, as the published settings have it. ``undecayed`` are
+    further parameters, of which the decay is left out.
     """
     if isinstance(parameters, nn.Module):
         parameters = parameters.parameters()
-    return torch.optim.Adam(list(parameters), lr=lr, weight_decay=weight_decay, fused=True)
+    groups = [{"params": list(parameters), "weight_decay": weight_decay}]
+    if further := list(undecayed):
+        groups.append({"params": further, "weight_decay": 0.0})
+    return torch.optim.Adam(groups, lr=lr, fused=True)
 
 
 class RowwiseAdaGrad(torch.optim.Optimizer):

@@ -78,7 +78,6 @@ class Plan:
     Attributes:
         epochs: passes over the batches, at most.
         seed: of all that is drawn; epoch n draws from a generator of its own, made of the seed and n.
-        device: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …; see :func:`pick_device`.
         patience: stop after so many epochs without a better metric; None never stops early.
         decay: learning rates fall in equal steps from epoch to epoch, to 1 / epochs of the first in the last.
         reduce_on_plateau: after an epoch without a better metric, learning rates are multiplied by this; None leaves them.
@@ -88,7 +87,6 @@ class Plan:
 
     epochs: int
     seed: int
-    device: str = "auto"
     patience: int | None = None
     decay: bool = False
     reduce_on_plateau: float | None = None
@@ -142,7 +140,7 @@ class _Course:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called ``name``; ``"auto"`` is the GPU where torch finds one, else the CPU.
+    """The device called ``name``, as ``"cpu"`` or ``"cuda:1"``; ``"auto"`` is the GPU where torch finds one, else the CPU.
 
     Raises:
         FitError: for a device that torch does not know or cannot use.

@@ -12,9 +12,9 @@ from tastemaker.models.neural.click_network import Fields
 from tastemaker.models.neural.click_training import history_field, plan_of, sides_of
 from tastemaker.models.neural.encoded import Encoded
 from tastemaker.models.neural.features import FittedFeatures
-from tastemaker.models.neural.functions import Bag, look_up
+from tastemaker.models.neural.functions import Bag, vectors_of
 from tastemaker.models.neural.negatives import in_batch_log_probability
-from tastemaker.models.neural.networks import Dropout, arrays_of, linear, normal_table, tower
+from tastemaker.models.neural.networks import Dropout, Tower, arrays_of, linear, normal_table
 from tastemaker.models.neural.optimizers import dense_adam
 from tastemaker.models.neural.specs import Side
 from tastemaker.models.neural.training import Resident, generator_for, pick_device, train
@@ -104,8 +104,7 @@ class Towers(nn.Module):
         return functional.normalize(self.item_tower(self._inputs(ids, bags, self.items.dense[item])), dim=1)
 
     def _inputs(self, ids: Tensor, bags: list[Bag], numbers: Tensor) -> Tensor:
-        pooled = [bag.pooled(self.factors) for bag in bags]
-        return torch.cat([look_up(self.factors, ids).flatten(1), *pooled, numbers], 1)
+        return torch.cat([vectors_of(self.factors, ids, bags).flatten(1), numbers], 1)
 
 
 def in_batch_softmax(logits: Tensor, item: Tensor, log_q: Tensor, weight: Tensor) -> Tensor:
@@ -141,12 +140,9 @@ def learn(model: "TwoTower", data: Dataset, features: FittedFeatures, progress: 
         return in_batch_softmax(logits, item, log_q[item], weight)
 
     layers = [*towers.query_tower.parameters(), *towers.item_tower.parameters()]
-    optimizers = [
-        dense_adam([towers.factors], model.learning_rate, model.regularization),
-        dense_adam(layers, model.learning_rate),
-    ]
+    optimizer = dense_adam([towers.factors], model.learning_rate, model.regularization, undecayed=layers)
     batches = Resident(_columns(data, device), model.batch_size)
-    train(towers, loss, batches, optimizers, plan_of(model, data, sides), progress, name=model.name)
+    train(towers, loss, batches, [optimizer], plan_of(model, data, sides), progress, name=model.name)
     query, item = arrays_of(towers.query_tower), arrays_of(towers.item_tower)
     return TwoTowerState(
         **features.to_state(),
@@ -181,7 +177,7 @@ def _columns(data: Dataset, device: torch.device) -> list[Tensor]:
 
 
 def _layers(sizes: tuple[int, ...], outputs: int, generator: torch.Generator) -> nn.Sequential:
-    return nn.Sequential(*tower(sizes, generator), linear(sizes[-1], outputs, generator))
+    return nn.Sequential(Tower(sizes, generator), linear(sizes[-1], outputs, generator))
 
 
 def _hidden_ids(features: FittedFeatures, side: Side, rate: float) -> nn.Module:
