@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tastemaker.models.neural.deep_fm import DeepFM
     from tastemaker.models.neural.factorization_machine import FactorizationMachine
     from tastemaker.models.neural.gmf import GMF
+    from tastemaker.models.neural.light_gcn import LightGCN
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
@@ -67,6 +68,7 @@ __all__ = [
     "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
+    "LightGCN",
     "LogisticRegression",
     "MatrixFactorization",
     "MissingExtraError",
@@ -102,6 +104,7 @@ _LAZY = {
     "GraphFilter": "tastemaker.models.graph_filter",
     "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",
+    "LightGCN": "tastemaker.models.neural.light_gcn",
     "LogisticRegression": "tastemaker.models.neural.logistic_regression",
     "MLP": "tastemaker.models.neural.mlp",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",

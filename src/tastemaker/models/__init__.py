@@ -29,6 +29,7 @@ _CLASSES = {
     "gmf": "tastemaker.models.neural.gmf:GMF",
     "mlp": "tastemaker.models.neural.mlp:MLP",
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
+    "lightgcn": "tastemaker.models.neural.light_gcn:LightGCN",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

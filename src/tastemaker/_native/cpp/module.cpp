@@ -16,6 +16,7 @@ void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
+void bind_graph(nb::module_&);
 void bind_grouping(nb::module_&);
 void bind_insertion(nb::module_&);
 
@@ -48,6 +49,7 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_slim(m);
   bind_bpr(m);
   bind_als(m);
+  bind_graph(m);
   bind_grouping(m);
   bind_insertion(m);
 }
