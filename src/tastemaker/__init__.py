@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
+    from tastemaker.models.neural.pin_sage import PinSage
     from tastemaker.models.neural.two_tower import TwoTower
     from tastemaker.models.neural.wide_and_deep import WideAndDeep
     from tastemaker.models.popularity import Popularity
@@ -74,6 +75,7 @@ __all__ = [
     "MissingExtraError",
     "NeuMF",
     "NotFittedError",
+    "PinSage",
     "Policy",
     "Popularity",
     "PureSVD",
@@ -109,6 +111,7 @@ _LAZY = {
     "MLP": "tastemaker.models.neural.mlp",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "NeuMF": "tastemaker.models.neural.neumf",
+    "PinSage": "tastemaker.models.neural.pin_sage",
     "Policy": "tastemaker.policy.policy",
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",

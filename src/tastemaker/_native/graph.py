@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native import kernels, threads
+from tastemaker._native.draws import draw_bits, place_of
 from tastemaker._native.grouping import group_order
 
 __all__ = [
@@ -27,7 +28,6 @@ Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-_MASK = (1 << 64) - 1
 _TRIES = 64
 
 
@@ -137,11 +137,8 @@ def draw_comparisons_numpy(taken: Taken, key: int, first: int, count: int) -> In
 
 
 def _place(key: int, n: int, size: int) -> int:
-    """One of 0 … size − 1: draw ``n`` of a key, by SplitMix64 (Steele, Lea and Flood, 2014)."""
-    x = (key + (n + 1) * 0x9E3779B97F4A7C15) & _MASK
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
-    return (x ^ (x >> 31)) * size >> 64
+    """One of 0 … size − 1: draw ``n`` of a key."""
+    return place_of(draw_bits(key, n), size)
 
 
 def compare(table: Float32, triples: Int32) -> tuple[float, Float32]:

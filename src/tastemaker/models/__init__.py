@@ -30,6 +30,7 @@ _CLASSES = {
     "mlp": "tastemaker.models.neural.mlp:MLP",
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
     "lightgcn": "tastemaker.models.neural.light_gcn:LightGCN",
+    "pinsage": "tastemaker.models.neural.pin_sage:PinSage",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

@@ -19,6 +19,7 @@ void bind_als(nb::module_&);
 void bind_graph(nb::module_&);
 void bind_grouping(nb::module_&);
 void bind_insertion(nb::module_&);
+void bind_walks(nb::module_&);
 
 static const char* best_isa() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -52,4 +53,5 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_graph(m);
   bind_grouping(m);
   bind_insertion(m);
+  bind_walks(m);
 }
