@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from tastemaker._native import graph as native
 from tastemaker._native.graph import Graph, Taken, draw_comparisons
+from tastemaker._native.grouping import group_order
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.neural.light_gcn import LightGCNState
 from tastemaker.models.neural.losses import bpr
@@ -58,8 +59,10 @@ class Comparisons:
             rows = (min(self._count, first + at_once) - first) * self._rows
             drawn = draw_comparisons(self._taken, self._key, first * self._rows, rows)
             drawn[:, 1:] += self._n_users
-            for batch in torch.split(torch.from_numpy(drawn).to(self._device), self._rows):
-                yield (batch,)
+            for batch in np.split(drawn, range(self._rows, rows, self._rows)):
+                users = np.ascontiguousarray(batch[:, 0])
+                order, _ = group_order(users, self._n_users)  # so that a user's row is near until it is done
+                yield (torch.from_numpy(batch[order]).to(self._device),)
 
 
 class Smoothed(nn.Module):
