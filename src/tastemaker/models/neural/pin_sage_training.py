@@ -143,7 +143,7 @@ class Follows:
         self._pool = torch.from_numpy(np.unique(data.item).astype(np.int64)).to(device)
         self._hard = torch.from_numpy(hard).to(device)
         self._negatives, self._most_hard, self._batch_size = negatives, most_hard, batch_size
-        self._epoch, self._generator = epoch, generator_for(0, 0, device)
+        self._epoch, self._generator, self._shuffled = epoch, generator_for(0, 0, device), self._pairs
 
     def start_epoch(self, generator: torch.Generator) -> None:
         """Permute the pairs, and turn every other one around; negatives are drawn from the same generator as they come."""
