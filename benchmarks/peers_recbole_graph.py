@@ -1,7 +1,10 @@
 """RecBole's side of graph.py, run by its own Python: python peers_recbole_graph.py TASK (see yardstick.serve)."""
 
+import math
 import os
 import tempfile
+import time
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,10 @@ from yardstick import serve
 
 
 def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
-    """RecBole's own LightGCN; its L2 is on norms, not on their squares, unless ``require_pow``."""
+    """RecBole's own LightGCN; its L2 is on norms, not on their squares, unless ``require_pow``.
+
+    With ``steps`` an epoch is cut off after so many; with ``seconds`` no epoch begins when so many have passed.
+    """
     with np.load(task["data"]) as file:
         data = dict(file)
     run = Run(
@@ -27,6 +33,9 @@ def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
         train_neg_sample_args={"distribution": "uniform", "sample_num": 1},
     )
 
+    if "steps" in task:
+        run.train = list(islice(iter(run.train), task["steps"]))
+
     @torch.no_grad()
     def judge() -> float:
         run.model.eval()
@@ -35,7 +44,12 @@ def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
         vectors = (by_own_codes(run, *one) for one in zip(fields, found, data["shape"], strict=True))
         return ndcg(*vectors, data)
 
-    return run.epochs(task["epochs"], judge)
+    reports: list[dict[str, Any]] = []
+    start = time.perf_counter()
+    while len(reports) < task["epochs"] and time.perf_counter() - start < task.get("seconds", math.inf):
+        reports.append(run.epochs(1, judge))
+    found = {name: [report[name][0] for report in reports] for name in ("laps", "busy", "values")}
+    return {**found, "peak": reports[-1]["peak"]}
 
 
 def by_own_codes(run: Run, field: str, vectors: torch.Tensor, count: int) -> np.ndarray[Any, Any]:

@@ -51,9 +51,10 @@ class LightGCN(DotProduct[LightGCNState]):
     as many comparisons as there are interactions, users alike whatever they have, as the authors do. Every interaction
     counts alike, whatever its rating or weight, unless the weight is 0.
 
-    The whole graph is smoothed forth and back in every step, so that an epoch of large batches is the quicker, until drawing
-    and comparing outweigh it. On a CPU each layer is one pass of our own kernel. Same seed, same bits on a CPU, with any
-    number of threads; a fit that goes on from its ``checkpoint`` after a kill ends with them, too.
+    The whole graph is smoothed forth and back in every step, on a CPU by one pass of our own kernel a layer. So the defaults are
+    large batches with a learning rate to match, which on validation data come to an NDCG many times sooner than the authors'
+    2,048 and 0.001. Same seed, same bits on a CPU, with any number of threads; a fit that goes on from its ``checkpoint``
+    after a kill ends with them, too.
 
     A known user has the vector of the training. A new one with n items is a new node with e⁰ = 0 whose items stay as they are:
 
@@ -90,8 +91,8 @@ class LightGCN(DotProduct[LightGCNState]):
     factors: int = 64
     layers: int = 3
     epochs: int = 100
-    learning_rate: float = 0.001
-    batch_size: int = 2048
+    learning_rate: float = 0.05
+    batch_size: int = 1 << 16
     regularization: float = 1e-4
     device: str = "auto"
     checkpoint: str | Path | None = None
