@@ -86,6 +86,21 @@ ENTRIES = (
         trials=6,
         seeds=SEEDS,
     ),
+    Entry(
+        "PinSage",
+        tm.PinSage(),
+        {
+            "epochs": Range(1, 8, log=True),
+            "neighbors": Range(10, 100, log=True),
+            "restart": Range(0.1, 0.7),
+            "margin": Range(0.05, 0.7, log=True),
+            "hide": Range(0.2, 0.9),
+        },
+        found={"epochs": 2, "neighbors": 50, "restart": 0.2, "margin": 0.3, "hide": 0.7},  # by hand
+        validation=0.2130,
+        trials=8,
+        seeds=SEEDS,
+    ),
 )
 
 

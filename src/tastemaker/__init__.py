@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from tastemaker.models.neural.deep_fm import DeepFM
     from tastemaker.models.neural.factorization_machine import FactorizationMachine
     from tastemaker.models.neural.gmf import GMF
+    from tastemaker.models.neural.light_gcn import LightGCN
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
+    from tastemaker.models.neural.pin_sage import PinSage
     from tastemaker.models.neural.two_tower import TwoTower
     from tastemaker.models.neural.wide_and_deep import WideAndDeep
     from tastemaker.models.popularity import Popularity
@@ -67,11 +69,13 @@ __all__ = [
     "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
+    "LightGCN",
     "LogisticRegression",
     "MatrixFactorization",
     "MissingExtraError",
     "NeuMF",
     "NotFittedError",
+    "PinSage",
     "Policy",
     "Popularity",
     "PureSVD",
@@ -102,10 +106,12 @@ _LAZY = {
     "GraphFilter": "tastemaker.models.graph_filter",
     "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",
+    "LightGCN": "tastemaker.models.neural.light_gcn",
     "LogisticRegression": "tastemaker.models.neural.logistic_regression",
     "MLP": "tastemaker.models.neural.mlp",
     "MatrixFactorization": "tastemaker.models.matrix_factorization",
     "NeuMF": "tastemaker.models.neural.neumf",
+    "PinSage": "tastemaker.models.neural.pin_sage",
     "Policy": "tastemaker.policy.policy",
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native import kernels, threads
+from tastemaker._native.draws import draw_bits, place_of
 from tastemaker._native.sgd import Factors
 
 __all__ = [
@@ -40,7 +41,6 @@ __all__ = [
 _MAX_GROUPS = 8
 _PAIRS_PER_GROUP = 20_000
 _TRIES = 64
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,19 +195,10 @@ def draw_triples_numpy(positives: Positives, key: int, triples: Triples) -> None
 def _draw(key: int, position: int, pool: NDArray[np.int32], taken: set[int]) -> int:
     """The first of the draws that was not taken, −1 if there is none."""
     for n in range(_TRIES):
-        fraction = _mix(key + (int(position) * _TRIES + n + 1) * 0x9E3779B97F4A7C15)
-        item = int(pool[fraction * len(pool) >> 64])
+        item = int(pool[place_of(draw_bits(key, int(position) * _TRIES + n), len(pool))])
         if item not in taken:
             return item
     return -1
-
-
-def _mix(x: int) -> int:
-    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    x &= _MASK
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & _MASK
-    return x ^ (x >> 31)
 
 
 def bpr_epoch(

@@ -29,6 +29,8 @@ _CLASSES = {
     "gmf": "tastemaker.models.neural.gmf:GMF",
     "mlp": "tastemaker.models.neural.mlp:MLP",
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
+    "lightgcn": "tastemaker.models.neural.light_gcn:LightGCN",
+    "pinsage": "tastemaker.models.neural.pin_sage:PinSage",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

@@ -13,6 +13,7 @@
 #include <iterator>
 #include <vector>
 
+#include "draws.hpp"
 #include "lanes.hpp"
 #include "parallel.hpp"
 
@@ -24,13 +25,6 @@ constexpr int64_t CHUNKS = 64;  // of users, in which the negatives are drawn: f
 
 template <class T>
 using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
 
 // The items of one user, marked while their negatives are drawn.
 class Observed {
@@ -55,8 +49,7 @@ struct Pool {
 
   // A place in the pool: number n of the draws for a pair.
   const int32_t* place(uint64_t key, int64_t position, uint64_t n) const {
-    const uint64_t fraction = mix(key + (uint64_t(position) * TRIES + n + 1) * 0x9e3779b97f4a7c15u);
-    return items + ((unsigned __int128)(fraction)*size >> 64);
+    return items + place_of(draw_bits(key, uint64_t(position) * TRIES + n), size);
   }
 };
 

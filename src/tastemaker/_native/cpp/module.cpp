@@ -19,8 +19,10 @@ void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
+void bind_graph(nb::module_&);
 void bind_grouping(nb::module_&);
 void bind_insertion(nb::module_&);
+void bind_walks(nb::module_&);
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
@@ -63,6 +65,8 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_slim(m);
   bind_bpr(m);
   bind_als(m);
+  bind_graph(m);
   bind_grouping(m);
   bind_insertion(m);
+  bind_walks(m);
 }
