@@ -116,9 +116,11 @@ def _protocol(splits: Sequence[Split]) -> str:
 
 def _candidates(plan: Plan, split: Split) -> str:
     """What the lists are chosen from, in words."""
-    if split.candidates is None:
-        return plan.candidates
-    return f"the {len(split.candidates):,} candidates of the split, without what the user had in training"
+    if split.candidates is not None:
+        return f"the {len(split.candidates):,} candidates of the split, without what the user had in training"
+    if split.history is not None and plan.sampled is None:
+        return "the full catalogue, without the items before"
+    return plan.candidates
 
 
 def _notes(model: Recommender[Any], plan: Plan, counts: Counts, vectors_from: str) -> tuple[str, ...]:
