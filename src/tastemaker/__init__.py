@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from tastemaker.models.item_knn import ItemKNN
     from tastemaker.models.matrix_factorization import MatrixFactorization
     from tastemaker.models.neural.auto_rec import AutoRec
+    from tastemaker.models.neural.bert4rec import BERT4Rec
     from tastemaker.models.neural.deep_fm import DeepFM
     from tastemaker.models.neural.factorization_machine import FactorizationMachine
     from tastemaker.models.neural.gmf import GMF
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
+    from tastemaker.models.neural.sasrec import SASRec
     from tastemaker.models.neural.two_tower import TwoTower
     from tastemaker.models.neural.wide_and_deep import WideAndDeep
     from tastemaker.models.popularity import Popularity
@@ -56,6 +58,7 @@ __all__ = [
     "MLP",
     "SLIM",
     "AutoRec",
+    "BERT4Rec",
     "Blend",
     "BundleError",
     "CannotAnswerError",
@@ -76,6 +79,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "Random",
+    "SASRec",
     "TastemakerError",
     "TwoTower",
     "UserKNN",
@@ -93,6 +97,7 @@ _LAZY = {
     "SLIM": "tastemaker.models.slim",
     "AutoRec": "tastemaker.models.neural.auto_rec",
     "Blend": "tastemaker.models.blend",
+    "BERT4Rec": "tastemaker.models.neural.bert4rec",
     "BPR": "tastemaker.models.bpr",
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
@@ -110,6 +115,7 @@ _LAZY = {
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",
     "Random": "tastemaker.models.random",
+    "SASRec": "tastemaker.models.neural.sasrec",
     "TwoTower": "tastemaker.models.neural.two_tower",
     "UserKNN": "tastemaker.models.user_knn",
     "WideAndDeep": "tastemaker.models.neural.wide_and_deep",

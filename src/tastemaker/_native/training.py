@@ -1,4 +1,4 @@
-"""What training does beside matrix products, in one pass each: pooled rows of tables, their gradients, ReLU with dropout.
+"""What training does beside matrix products, in one pass each: pooled rows of tables, their gradients, dropout, also with ReLU.
 
 Every function has its NumPy twin beside it, which says what it computes and is what the tests compare with. All run on one thread
 and add in the order of the examples.
@@ -12,6 +12,8 @@ from tastemaker._native import kernels
 __all__ = [
     "add_rows",
     "add_rows_numpy",
+    "dropout",
+    "dropout_numpy",
     "pool_rows",
     "pool_rows_numpy",
     "relu_dropout",
@@ -105,11 +107,31 @@ def relu_dropout(x: Float32, key: int, rate: float) -> None:
 
 def relu_dropout_numpy(x: Float32, key: int, rate: float) -> None:
     """What :func:`relu_dropout` computes."""
+    x[:] = dropout_numpy(np.maximum(x, 0), key, rate)
+
+
+def dropout(x: Float32, key: int, rate: float) -> Float32:
+    """float32[n]: x, of which a share of about ``rate`` becomes 0 and the rest is raised to keep the mean.
+
+    With the same key the same places become 0: so it is its own gradient.
+
+    Args:
+        x: float32[n].
+        key: below 2³²; says which.
+        rate: below 1.
+    """
+    out = np.empty_like(x)
+    kernels.dropout(x, key, round((1 - rate) * _ALL), 1 / (1 - rate), out)
+    return out
+
+
+def dropout_numpy(x: Float32, key: int, rate: float) -> Float32:
+    """What :func:`dropout` computes."""
     n = np.uint32(key) + np.arange(len(x), dtype=np.uint32) * np.uint32(0x9E3779B9)
     n = (n ^ (n >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     n = (n ^ (n >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     kept = (n ^ (n >> np.uint32(16))) >> np.uint32(1) < round((1 - rate) * _ALL)
-    x[:] = np.where(kept, np.maximum(x, 0) * np.float32(1 / (1 - rate)), 0)
+    return np.where(kept, x * np.float32(1 / (1 - rate)), np.float32(0))
 
 
 def relu_dropout_gradient(gradient: Float32, given: Float32, rate: float) -> Float32:

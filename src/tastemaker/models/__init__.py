@@ -29,6 +29,8 @@ _CLASSES = {
     "gmf": "tastemaker.models.neural.gmf:GMF",
     "mlp": "tastemaker.models.neural.mlp:MLP",
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
+    "sasrec": "tastemaker.models.neural.sasrec:SASRec",
+    "bert4rec": "tastemaker.models.neural.bert4rec:BERT4Rec",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

@@ -3,6 +3,7 @@
 
 namespace nb = nanobind;
 
+void bind_attention(nb::module_&);
 void bind_dot(nb::module_&);
 void bind_mlp(nb::module_&);
 void bind_ncf(nb::module_&);
@@ -35,6 +36,7 @@ static const char* best_isa() {
 NB_MODULE(TASTEMAKER_MODULE, m) {
   m.attr("isa") = TASTEMAKER_ISA_NAME;
   m.def("best_isa", &best_isa, "The widest instruction set that this processor runs: baseline, avx2 or avx512.");
+  bind_attention(m);
   bind_dot(m);
   bind_mlp(m);
   bind_ncf(m);

@@ -1,4 +1,4 @@
-// What training does beside matrix products, in one pass each: pooled rows of tables and their gradients, ReLU with dropout.
+// What training does beside matrix products, in one pass each: pooled rows of tables and their gradients, dropout, also with ReLU.
 // On one thread and in the order of the examples, so that the bits depend on nothing else.
 #include <cstdint>
 #include <cstring>
@@ -73,7 +73,18 @@ void relu_dropout(Array1<float> x, uint32_t key, uint32_t keep, float scale) {
   }
 }
 
-// The gradient of it, from what it gave: 0 where that is 0.
+// out = x · scale where 31 random bits are below `keep`, else 0; and the same of the gradient, by the same key.
+void dropout(Array1<const float> x, uint32_t key, uint32_t keep, float scale, Array1<float> out) {
+  const float* const from = x.data();
+  float* const to = out.data();
+  const int64_t n = int64_t(out.size());
+  for (int64_t j = 0; j < n; ++j) {
+    const float scaled = from[j] * scale;
+    to[j] = (scrambled(key, uint32_t(j)) >> 1) < keep ? scaled : 0.0f;
+  }
+}
+
+// The gradient of relu_dropout, from what it gave: 0 where that is 0.
 void relu_dropout_gradient(Array1<const float> gradient, Array1<const float> given, float scale, Array1<float> out) {
   const float *from = gradient.data(), *had = given.data();
   float* const to = out.data();
@@ -95,6 +106,7 @@ void bind_training(nanobind::module_& m) {
         arg("without"), arg("mean"), arg("table").noconvert());
   m.def("add_rows", &tastemaker::add_rows, arg("gradient"), arg("ids"), arg("table").noconvert());
   m.def("relu_dropout", &tastemaker::relu_dropout, arg("x").noconvert(), arg("key"), arg("keep"), arg("scale"));
+  m.def("dropout", &tastemaker::dropout, arg("x"), arg("key"), arg("keep"), arg("scale"), arg("out").noconvert());
   m.def("relu_dropout_gradient", &tastemaker::relu_dropout_gradient, arg("gradient"), arg("given"), arg("scale"),
         arg("out").noconvert());
 }

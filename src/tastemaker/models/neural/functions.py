@@ -1,4 +1,4 @@
-"""What torch computes slowly on a CPU, by our own kernels there and by torch elsewhere: rows of tables, and ReLU with dropout.
+"""What torch computes slowly on a CPU, by our own kernels there and by torch elsewhere: rows of tables, and dropout.
 
 torch takes longer to draw a random number for each hidden unit than to multiply the matrices of a step, and its gradients of
 embeddings are general. The gradients here are those of dense tables, for optimizers that go over all of it.
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tastemaker._native import training as native
 
-__all__ = ["Bag", "gather_rows", "look_up", "relu_dropout"]
+__all__ = ["Bag", "dropped", "gather_rows", "look_up", "relu_dropout"]
 
 
 def look_up(table: Tensor, ids: Tensor) -> Tensor:
@@ -112,6 +112,31 @@ def _left_out(ids: Tensor, offsets: Tensor, without: Tensor) -> tuple[Tensor, Te
     return ids[keep], kept_before[offsets]
 
 
+def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """x with a share of about ``rate`` set to 0, the rest raised to keep the mean."""
+    if x.device.type != "cpu":
+        return x * torch.empty_like(x).bernoulli_(1 - rate, generator=generator) / (1 - rate)
+    found: Tensor = _Dropout.apply(x, rate, _key(generator))  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rate: float, key: int) -> Tensor:
+        ctx.rate, ctx.key = rate, key
+        flat = x.detach().contiguous().view(-1).numpy()
+        return torch.from_numpy(native.dropout(flat, key, rate)).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        flat = gradients[0].contiguous().view(-1).numpy()
+        return torch.from_numpy(native.dropout(flat, ctx.key, ctx.rate)).view(gradients[0].shape), None, None
+
+
+def _key(generator: torch.Generator | None) -> int:
+    return int(torch.randint(1 << 32, (), generator=generator).item())
+
+
 def relu_dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
     """max(0, x) with a share of about ``rate`` set to 0, the rest raised to keep the mean; ``x`` may be overwritten."""
     if x.device.type != "cpu":
@@ -124,7 +149,7 @@ def relu_dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> T
 class _ReluDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
-        key = int(torch.randint(1 << 32, (), generator=generator).item())
+        key = _key(generator)
         x = x.contiguous()
         native.relu_dropout(x.detach().view(-1).numpy(), key, rate)
         ctx.mark_dirty(x)

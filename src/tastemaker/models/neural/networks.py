@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tastemaker.models.neural.functions import relu_dropout
+from tastemaker.models.neural.functions import dropped, relu_dropout
 
 __all__ = ["Dropout", "ReluDropout", "arrays_of", "linear", "normal_table", "tower"]
 
@@ -25,8 +25,7 @@ class Dropout(nn.Module):
         """x with each number set to 0 with probability ``rate``, the others raised to keep the mean; in training only."""
         if not self.training or self.rate == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
-        return x * keep / (1 - self.rate)
+        return dropped(x, self.rate, self.generator)
 
 
 class ReluDropout(Dropout):

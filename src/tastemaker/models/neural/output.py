@@ -35,9 +35,8 @@ class _Softmax(torch.autograd.Function):
         logits = hidden.new_empty(rows, len(items))
         of_hidden, of_items = torch.empty_like(hidden), torch.zeros_like(items)
         total = hidden.new_zeros((), dtype=torch.float64)
-        for part, right, out in zip(
-            hidden.split(rows), target.split(rows), of_hidden.split(rows), strict=True
-        ):
+        parts = (torch.split(whole, rows) for whole in (hidden, target, of_hidden))
+        for part, right, out in zip(*parts, strict=True):
             now = torch.mm(part, items.T, out=logits[: len(part)])
             own = now.gather(1, right.unsqueeze(1))
             highest = now.amax(1, keepdim=True)

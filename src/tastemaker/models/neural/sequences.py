@@ -59,6 +59,15 @@ class Sequences:
         """These sequences, in this order."""
         return self.windows(self.indptr[which], self.indptr[np.asarray(which) + 1])
 
+    def with_last(self, item: int) -> "Sequences":
+        """Each with one more item at its end.
+
+        >>> Sequences(np.array([0, 2, 3]), np.array([1, 2, 3], np.int32)).with_last(9).items.tolist()
+        [1, 2, 9, 3, 9]
+        """
+        longer = np.insert(self.items, self.indptr[1:], item)
+        return Sequences(self.indptr + np.arange(len(self.indptr)), longer)
+
     def windows(self, start: Int64, stop: Int64) -> "Sequences":
         """``items[start[j]:stop[j]]`` as sequence j."""
         lengths = stop - start
