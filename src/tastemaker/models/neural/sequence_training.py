@@ -160,19 +160,25 @@ def fit_network(
         plan,
         progress,
         name=model.name,
-        validate=(lambda: ndcg_of_last(network, held)) if len(held.target) else None,
+        validate=(lambda: ndcg_of_last(network, held, model.read_length)) if len(held.target) else None,
     )
     return network
 
 
-def ndcg_of_last(network: SequenceNetwork, held: HeldOut) -> float:
-    """NDCG@10 of what is held out, ranked among all items that the sequence before it does not have; ties count against it."""
+def ndcg_of_last(network: SequenceNetwork, held: HeldOut, length: int) -> float:
+    """NDCG@10 of what is held out, ranked among all items that the sequence before it does not have; ties count against it.
+
+    Args:
+        network: to judge.
+        held: what is held out.
+        length: how many of the most recent items are read.
+    """
     vectors = network.items()
     total = 0.0
     for part in in_parts(held.before.lengths, _TOKENS):
         before = held.before.take(np.arange(part.start, part.stop))
         target = torch.from_numpy(held.target[part].astype(np.int64)).to(vectors.device)
-        scores = network.next_after(vectors, before) @ vectors.T
+        scores = network.next_after(vectors, before.recent(length)) @ vectors.T
         own = scores.gather(1, target.unsqueeze(1))
         row = torch.from_numpy(np.repeat(np.arange(len(before)), before.lengths)).to(vectors.device)
         scores[row, torch.from_numpy(before.items.astype(np.int64)).to(vectors.device)] = -torch.inf

@@ -59,6 +59,10 @@ class Sequences:
         """These sequences, in this order."""
         return self.windows(self.indptr[which], self.indptr[np.asarray(which) + 1])
 
+    def recent(self, length: int) -> "Sequences":
+        """The last ``length`` items of each."""
+        return self.windows(np.maximum(self.indptr[:-1], self.indptr[1:] - length), self.indptr[1:])
+
     def with_last(self, item: int) -> "Sequences":
         """Each with one more item at its end.
 

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.models.neural.attention import attention
@@ -67,12 +66,13 @@ class TransformerNetwork(SequenceNetwork):
     def forward(self, vectors: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
         """float32[tokens, factors]: what is told at each token; the number of items stands for one that is hidden."""
         table = vectors if self.mask is None else torch.cat([vectors, self.mask])
-        before_end = torch.cat([torch.arange(n, 0, -1) for n in lengths.tolist()]).to(items.device)
-        x = look_up(table, items) * self.shape.scale + look_up(self.places, before_end - 1)
-        x = self.drop(x)
+        ends = lengths.cumsum(0).repeat_interleave(lengths)
+        places = look_up(self.places, (ends - torch.arange(1, len(ends) + 1)).to(items.device))
+        x = self.drop(look_up(table, items) * self.shape.scale + places)
         for block in self.blocks:
             x = block(x, lengths)
-        return functional.layer_norm(x, x.shape[1:], self.norm.weight, self.norm.bias)
+        told: Tensor = self.norm(x)
+        return told
 
     def next_after(self, vectors: Tensor, sequences: Sequences) -> Tensor:
         """What is told at the last item; reading both ways, at one more that is hidden."""

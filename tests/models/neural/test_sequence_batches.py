@@ -1,0 +1,143 @@
+"""Sequences, the windows that an epoch shows of them, and the fused output layer."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tastemaker.data.history import History
+from tastemaker.models.neural.losses import full_softmax, gbce
+from tastemaker.models.neural.output import softmax_over_items
+from tastemaker.models.neural.sequence_batches import Cloze, NextItems, cut
+from tastemaker.models.neural.sequences import Sequences, hold_last_out
+
+CPU = torch.device("cpu")
+
+
+def sequences_of(*rows: list[int]) -> Sequences:
+    return Sequences(
+        np.cumsum([0, *(len(row) for row in rows)]), np.array([i for row in rows for i in row], np.int32)
+    )
+
+
+def lists_of(sequences: Sequences) -> list[list[int]]:
+    return [part.tolist() for part in np.split(sequences.items, sequences.indptr[1:-1])]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=5),
+    st.integers(1, 5),
+)
+def test_the_most_recent_known_items(rows, length):
+    row_of_code = np.array([3, -1, 0, 1, -1, 2], np.int32)
+    history = History.of_lengths(
+        np.array([len(row) for row in rows]), np.array([i for row in rows for i in row], np.int32)
+    )
+    expected = [[int(row_of_code[i]) for i in row if row_of_code[i] >= 0] for row in rows]
+    assert lists_of(Sequences.of(history, row_of_code)) == expected
+    assert lists_of(Sequences.of(history, row_of_code, length)) == [row[-length:] for row in expected]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(1, 7), st.data())
+def test_pieces_are_short_in_order_and_cover_everything_once(sizes, length, data):
+    end = np.cumsum(sizes)
+    begin = end - sizes
+    phase = np.array([data.draw(st.integers(1, length)) for _ in sizes])
+    start, stop = cut(begin, end, length, phase)
+    assert ((stop - start >= 1) & (stop - start <= length)).all()
+    assert [t for a, b in zip(start, stop, strict=True) for t in range(a, b)] == list(range(end[-1]))
+
+
+def test_every_item_but_the_first_is_told_once_an_epoch_from_what_came_before():
+    rows = [list(range(100 * u, 100 * u + n)) for u, n in enumerate((1, 2, 9, 30))]
+    batches = NextItems(sequences_of(*rows), length=4, batch_size=3, device=CPU)
+    told: Counter[int] = Counter()
+    for epoch in range(2):
+        batches.start_epoch(torch.Generator().manual_seed(epoch))
+        for items, lengths, targets in batches:
+            assert lengths.tolist() == sorted(lengths.tolist(), reverse=True)
+            assert len(lengths) <= 3
+            assert lengths.max() <= 4
+            assert int(lengths.sum()) == len(items) == len(targets)
+            assert torch.equal(targets, items + 1)
+            for window in torch.split(items, lengths.tolist()):
+                assert torch.equal(window, torch.arange(window[0], window[0] + len(window)))
+            told.update(targets.tolist())
+    assert told == {item: 2 for row in rows for item in row[1:]}
+
+
+def test_long_sequences_are_cut_elsewhere_in_every_epoch():
+    batches = NextItems(sequences_of(list(range(60))), length=10, batch_size=99, device=CPU)
+    lengths = set()
+    for epoch in range(20):
+        batches.start_epoch(torch.Generator().manual_seed(epoch))
+        lengths |= {tuple(sorted(batch[1].tolist())) for batch in batches}
+    assert len(lengths) > 3
+
+
+def test_a_cloze_hides_a_share_and_tells_what_was_there():
+    rows = [list(range(200)) for _ in range(50)] + [[7]]
+    batches = Cloze(sequences_of(*rows), length=200, batch_size=60, share=0.3, mask=999, device=CPU)
+    batches.start_epoch(torch.Generator().manual_seed(0))
+    ((items, lengths, targets, places),) = list(batches)
+    hidden = items == 999
+    assert torch.equal(hidden.nonzero().squeeze(1), places)
+    assert targets[-1] == 7, "of a window at least one is hidden"
+    assert len(places) == pytest.approx(0.3 * 10_000, rel=0.05)
+    shown = torch.cat([torch.arange(200).repeat(50), torch.tensor([7])])
+    assert torch.equal(targets, shown[places])
+    assert torch.equal(items[~hidden], shown[~hidden])
+    assert int(lengths.sum()) == len(items)
+
+
+def test_the_last_items_of_a_share_are_held_out():
+    rows = [[1, 2], *([u, u + 1, u + 2] for u in range(40))]
+    learned, held = hold_last_out(sequences_of(*rows), fraction=0.5, seed=3)
+    assert len(held.target) == 20
+    assert lists_of(held.before) == [[t - 2, t - 1] for t in held.target.tolist()]
+    chosen = set(held.target.tolist())
+    assert lists_of(learned) == [
+        [1, 2],
+        *([u, u + 1, *([] if u + 2 in chosen else [u + 2])] for u in range(40)),
+    ]
+    everything, nothing = hold_last_out(sequences_of(*rows), fraction=0.0, seed=3)
+    assert lists_of(everything) == rows
+    assert not len(nothing.target)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 400])
+def test_the_fused_softmax_is_the_plain_one_with_its_gradients(rows):
+    generator = torch.Generator().manual_seed(rows)
+    hidden = torch.randn(rows, 5, generator=generator).mul_(3).requires_grad_()
+    items = torch.randn(5000, 5, generator=generator).requires_grad_()
+    target = torch.randint(5000, (rows,), generator=generator)
+    plain = full_softmax(hidden @ items.T, target)
+    expected = torch.autograd.grad(plain * 2, [hidden, items])
+    fused = softmax_over_items(hidden, items, target)
+    found = torch.autograd.grad(fused * 2, [hidden, items])
+    assert fused.item() == pytest.approx(plain.item(), rel=1e-6)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_the_fused_softmax_does_not_overflow():
+    hidden, items = torch.tensor([[1000.0], [1000.0]], requires_grad=True), torch.tensor([[1.0], [-1.0]])
+    value = softmax_over_items(hidden, items, torch.tensor([0, 1]))
+    assert value.item() == pytest.approx(1000.0)
+
+
+def test_gbce_by_hand():
+    positive, negative = torch.tensor([2.0, -1.0]), torch.tensor([[0.0, 1.0], [-torch.inf, 3.0]])
+    share, t = 0.1, 0.75
+    beta = share * (t * (1 - 1 / share) + 1 / share)
+
+    def sigmoid(x: float) -> float:
+        return float(1 / (1 + np.exp(-x)))
+
+    first = beta * np.log(sigmoid(2)) + np.log(1 - sigmoid(0)) + np.log(1 - sigmoid(1))
+    second = beta * np.log(sigmoid(-1)) + np.log(1 - sigmoid(3))
+    assert gbce(positive, negative, share, t).item() == pytest.approx(-(first + second) / 2 / 3, rel=1e-5)
+    assert beta == pytest.approx(0.325)
