@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "exponential.hpp"
 #include "parallel.hpp"
 #include "small_product.hpp"
 
@@ -37,19 +38,6 @@ void write_rows(const float* from, int64_t padded, int64_t rows, int64_t width, 
   for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * padded, width, to + r * stride);
 }
 
-// e^x of numbers of at most 0, to about one unit in the last place; below -87 as at -87.
-inline Vector exponential(Vector x) {
-  x = x > -87.0f ? x : Vector{} - 87.0f;
-  constexpr float kRound = 12582912.0f;  // adding it leaves no bits for a fraction
-  const Vector n = (x * 1.44269504f + kRound) - kRound;
-  const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vector p = Vector{} + 1.9875691500e-4f;
-  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) p = p * r + c;
-  p = (p * r) * r + r + 1.0f;
-  const Integers power = (__builtin_convertvector(n, Integers) + 127) << 23;
-  return p * reinterpret_cast<Vector>(power);
-}
-
 // In place the softmax of scale * row[0:seen]; the rest of the row becomes 0.
 void softmax(float* row, int64_t seen, int64_t padded, float scale) {
   const int64_t end = whole_vectors(seen);
@@ -59,8 +47,7 @@ void softmax(float* row, int64_t seen, int64_t padded, float scale) {
     const Vector x = load(row + j);
     highest = x > highest ? x : highest;
   }
-  float top = highest[0];
-  for (int lane = 1; lane < kLanes; ++lane) top = std::max(top, highest[lane]);
+  const float top = highest_of(highest);
   Vector sums = {};
   for (int64_t j = 0; j < end; j += kLanes) {
     const Vector e = exponential((load(row + j) - top) * scale);
@@ -68,9 +55,7 @@ void softmax(float* row, int64_t seen, int64_t padded, float scale) {
     sums += e;
   }
   std::fill(row + seen, row + padded, 0.0f);
-  float sum = 0.0f;
-  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane];
-  const float share = 1.0f / sum;
+  const float share = 1.0f / sum_of(sums);
   for (int64_t j = 0; j < end; j += kLanes) store(row + j, load(row + j) * share);
 }
 

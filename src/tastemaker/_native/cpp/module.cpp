@@ -15,6 +15,7 @@ void bind_sgd(nb::module_&);
 void bind_ridge(nb::module_&);
 void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
+void bind_softmax(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
 void bind_grouping(nb::module_&);
@@ -48,6 +49,7 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_ridge(m);
   bind_linear(m);
   bind_slim(m);
+  bind_softmax(m);
   bind_bpr(m);
   bind_als(m);
   bind_grouping(m);

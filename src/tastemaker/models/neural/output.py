@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tastemaker._native import softmax as native
+
 __all__ = ["softmax_over_items"]
 
 _NUMBERS = 1 << 19  # logits that are held at once
@@ -38,12 +40,7 @@ class _Softmax(torch.autograd.Function):
         parts = (torch.split(whole, rows) for whole in (hidden, target, of_hidden))
         for part, right, out in zip(*parts, strict=True):
             now = torch.mm(part, items.T, out=logits[: len(part)])
-            own = now.gather(1, right.unsqueeze(1))
-            highest = now.amax(1, keepdim=True)
-            share = now.sub_(highest).exp_().sum(1, keepdim=True)
-            total += (share.log() + highest - own).sum(dtype=torch.float64)
-            now.mul_(share.reciprocal_())
-            now.scatter_add_(1, right.unsqueeze(1), torch.full_like(own, -1.0))
+            total += _cross_entropy(now, right)
             torch.mm(now, items, out=out)
             of_items.addmm_(now.T, part)
         ctx.save_for_backward(of_hidden, of_items)
@@ -55,3 +52,15 @@ class _Softmax(torch.autograd.Function):
         of_hidden, of_items = ctx.saved_tensors
         scale = gradients[0] / ctx.rows
         return of_hidden * scale, of_items * scale, None
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """The sum over the rows; the gradient takes the place of the logits."""
+    if logits.device.type == "cpu":
+        losses = native.cross_entropy(logits.numpy(), target.numpy())
+        return torch.from_numpy(losses).sum(dtype=torch.float64)
+    own = target.unsqueeze(1)
+    lost = torch.logsumexp(logits, 1, keepdim=True) - logits.gather(1, own)
+    torch.softmax(logits, 1, out=logits)
+    logits.scatter_add_(1, own, torch.full_like(lost, -1.0))
+    return lost.sum(dtype=torch.float64)
