@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tastemaker.models.neural.deep_fm import DeepFM
     from tastemaker.models.neural.factorization_machine import FactorizationMachine
     from tastemaker.models.neural.gmf import GMF
+    from tastemaker.models.neural.gru4rec import GRU4Rec
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
@@ -67,6 +68,7 @@ __all__ = [
     "Dataset",
     "DeepFM",
     "FactorizationMachine",
+    "GRU4Rec",
     "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
@@ -104,6 +106,7 @@ _LAZY = {
     "DeepFM": "tastemaker.models.neural.deep_fm",
     "FactorizationMachine": "tastemaker.models.neural.factorization_machine",
     "GMF": "tastemaker.models.neural.gmf",
+    "GRU4Rec": "tastemaker.models.neural.gru4rec",
     "GraphFilter": "tastemaker.models.graph_filter",
     "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",

@@ -141,6 +141,7 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "hide": Range(0.0, 0.7),
     },
     "sasrec": {**_SEQUENCE, "blocks": Range(1, 4), "heads": Choice((1, 2, 4))},
+    "gru4rec": {**_SEQUENCE, "hidden": Range(32, 512, log=True), "layers": Range(1, 3)},
     "bert4rec": {**_SEQUENCE, "blocks": Range(1, 4), "heads": Choice((1, 2, 4)), "hide": Range(0.1, 0.6)},
     "blend": {"normalize": Choice(("z-score", "min-max", "rank"))},
 }

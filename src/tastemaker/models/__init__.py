@@ -31,6 +31,7 @@ _CLASSES = {
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
     "sasrec": "tastemaker.models.neural.sasrec:SASRec",
     "bert4rec": "tastemaker.models.neural.bert4rec:BERT4Rec",
+    "gru4rec": "tastemaker.models.neural.gru4rec:GRU4Rec",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

@@ -112,7 +112,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
         between("learning_rate", self.learning_rate, open_low=True)
         between("calibration", self.calibration, high=1.0)
         between("dropout", self.dropout, high=0.95)
-        between("validation_fraction", self.validation_fraction)
+        between("validation_fraction", self.validation_fraction, high=1.0)
         if self.patience is not None:
             whole("patience", self.patience)
             if not self.validation_fraction:
