@@ -1,8 +1,8 @@
 """Gated recurrent units over packed sequences, with their gradients. Imported only by a fit.
 
-torch's own, on a CPU, takes a slice of all tokens for every step, and in the backward pass a table of zeros as large as all tokens
-for each: time grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways;
-all that does not depend on the step before is done for all tokens at once.
+torch's own, on a CPU, takes a slice of all tokens for every step, and the gradient of each is a table as large as all tokens: time
+grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways; all that does not
+depend on another step is done for all tokens at once.
 """
 
 from typing import Any
@@ -53,7 +53,7 @@ class _Units(torch.autograd.Function):
         gates = given.clone()  # r, z and n, once their step is over
         inner, out = given.new_empty(len(given), width), given.new_empty(len(given), width)
         h, kept = given.new_zeros(steps[0], width), given.new_empty(steps[0], 3 * width)
-        parts = (rows.split(steps) for rows in (gates, inner, out))
+        parts = (torch.split(rows, steps) for rows in (gates, inner, out))
         for count, gate, within, now in zip(steps, *parts, strict=True):
             h = h[:count]
             torch.addmm(bias, h, weight.T, out=kept[:count])
@@ -77,7 +77,7 @@ class _Units(torch.autograd.Function):
             dim=1,
         ).view(len(out), 3, -1)
         of_h = gradients[0].clone()
-        parts = [rows.split(steps) for rows in (of_kept, of_h, update)]
+        parts = [torch.split(rows, steps) for rows in (of_kept, of_h, update)]
         for step in range(len(steps) - 1, -1, -1):
             kept, h, stays = (part[step] for part in parts)
             kept.mul_(h.unsqueeze(1))
