@@ -1,7 +1,7 @@
 """Gated recurrent units over packed sequences, with their gradients. Imported only by a fit.
 
-torch's own, on a CPU, takes a slice of all tokens for every step, and the gradient of each is a table as large as all tokens: time
-grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways; all that does not
+On a CPU, torch's own takes a slice of all tokens for every step, and the gradient of each is a table as large as all tokens: its
+time grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways; all that does not
 depend on another step is done for all tokens at once.
 """
 
