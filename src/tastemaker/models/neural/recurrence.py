@@ -1,8 +1,8 @@
 """Gated recurrent units over packed sequences, with their gradients. Imported only by a fit.
 
 On a CPU, torch's own takes a slice of all tokens for every step, and the gradient of each is a table as large as all tokens: its
-time grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways; all that does not
-depend on another step is done for all tokens at once.
+time grows with the square of the steps. Here a step is one product and a few passes over its own rows, both ways. All that does
+not depend on another step is done for all tokens at once.
 """
 
 from typing import Any
