@@ -36,10 +36,11 @@ def evaluate(
 ) -> Report:
     """Measure a model on data that it has not seen.
 
-    For each split a fresh copy of the model, with its hyper-parameters and nothing that it has learned, is fitted on the training
-    part. It then makes a list for every user with held-out interactions, out of the full catalogue without what the user had in
-    training, and predicts every held-out rating. A user who is only in the test part is tested like anybody else. Memory does
-    not grow with users times items.
+    For each split a fresh copy of the model, with its hyper-parameters and nothing that it has learned, is fitted on the
+    training part. It then makes a list for every user with held-out interactions, out of the full catalogue without what the
+    user had in training, and predicts every held-out rating. A user who is only in the test part is tested like anybody else.
+    Where nobody has an id (``protocol="session"``), a list is made from what the session holds before the item that is held
+    out. Memory does not grow with users times items.
 
     Args:
         model: its hyper-parameters are used; it is not changed.
