@@ -33,8 +33,14 @@ struct Result {
 };
 
 template <int R, int V>
-void small_tile(Left a, Right b, Result c, int64_t depth) {
+void small_tile(Left a, Right b, Result c, int64_t depth, bool add) {
   Vector sum[R][V] = {};
+  if (add) {
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[r][v] = load(c.to + r * c.stride + v * kLanes);
+  }
   for (int64_t k = 0; k < depth; ++k) {
     Vector row[V];
 #pragma GCC unroll 2
@@ -60,11 +66,11 @@ template <int... R>
 SmallTiles<R...> small_tiles_for(std::integer_sequence<int, R...>);
 using SmallTileOf = decltype(small_tiles_for(std::make_integer_sequence<int, kTall>{}));
 
-// C of at most kTall rows and `columns`, whole vectors.
-inline void product(Left a, Right b, Result c, int64_t rows, int64_t columns, int64_t depth) {
+// C of at most kTall rows and `columns`, whole vectors; added to what is there, or in its place.
+inline void product(Left a, Right b, Result c, int64_t rows, int64_t columns, int64_t depth, bool add = false) {
   int64_t n = 0;
-  for (; n + 2 * kLanes <= columns; n += 2 * kLanes) SmallTileOf::two[rows - 1](a, {b.from + n, b.stride}, {c.to + n, c.stride}, depth);
-  if (n < columns) SmallTileOf::one[rows - 1](a, {b.from + n, b.stride}, {c.to + n, c.stride}, depth);
+  for (; n + 2 * kLanes <= columns; n += 2 * kLanes) SmallTileOf::two[rows - 1](a, {b.from + n, b.stride}, {c.to + n, c.stride}, depth, add);
+  if (n < columns) SmallTileOf::one[rows - 1](a, {b.from + n, b.stride}, {c.to + n, c.stride}, depth, add);
 }
 
 }  // namespace tastemaker

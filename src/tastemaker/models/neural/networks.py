@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tastemaker.models.neural.functions import dropped, relu_dropout
 
-__all__ = ["Dropout", "ReluDropout", "arrays_of", "linear", "normal_table", "tower"]
+__all__ = ["Dropout", "Norm", "ReluDropout", "arrays_of", "linear", "normal_table", "tower"]
 
 
 class Dropout(nn.Module):
@@ -34,6 +35,21 @@ class ReluDropout(Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """max(0, x), with dropout in training."""
         return relu_dropout(x, self.rate, self.generator) if self.training and self.rate else torch.relu(x)
+
+
+class Norm(nn.Module):
+    """Each row with mean 0 and variance 1, then scaled and shifted (Ba, Kiros and Hinton, 2016).
+
+    As ``nn.LayerNorm``, whose gradients of scale and shift depend on the number of threads.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[n, width]."""
+        return torch.addcmul(self.shift, functional.layer_norm(x, x.shape[1:]), self.scale)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

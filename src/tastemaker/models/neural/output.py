@@ -9,14 +9,14 @@ from tastemaker._native import softmax as native
 
 __all__ = ["softmax_over_items"]
 
-_NUMBERS = 1 << 19  # logits that are held at once
+_NUMBERS = 1 << 26  # logits that are held at once on a GPU
 
 
 def softmax_over_items(hidden: Tensor, items: Tensor, target: Tensor) -> Tensor:
     """The mean cross-entropy of the right item among all: ``full_softmax(hidden @ items.T, target)``.
 
-    The gradients are made on the way, from each stretch of logits while it is there: it is computed once, and n x items numbers
-    are never held.
+    The gradients are made on the way, from each stretch of logits while it is there: they are computed once, and n x items
+    numbers are never held.
 
     Args:
         hidden: float32[n, factors].
@@ -33,34 +33,33 @@ def softmax_over_items(hidden: Tensor, items: Tensor, target: Tensor) -> Tensor:
 class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, items: Tensor, target: Tensor) -> Tensor:
-        rows = max(16, min(len(hidden), _NUMBERS // len(items)))
-        logits = hidden.new_empty(rows, len(items))
-        of_hidden, of_items = torch.empty_like(hidden), torch.zeros_like(items)
-        total = hidden.new_zeros((), dtype=torch.float64)
-        parts = (torch.split(whole, rows) for whole in (hidden, target, of_hidden))
-        for part, right, out in zip(*parts, strict=True):
-            now = torch.mm(part, items.T, out=logits[: len(part)])
-            total += _cross_entropy(now, right)
-            torch.mm(now, items, out=out)
-            of_items.addmm_(now.T, part)
-        ctx.save_for_backward(of_hidden, of_items)
-        ctx.rows = len(hidden)
+        if hidden.device.type == "cpu":
+            given = (x.detach().contiguous().numpy() for x in (hidden, items, target))
+            losses, *found = (torch.from_numpy(x) for x in native.softmax_layer(*given))
+            total = losses.sum(dtype=torch.float64)
+        else:
+            total, *found = by_stretches(hidden, items, target)
+        ctx.save_for_backward(*found)
         return (total / len(hidden)).to(hidden.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         of_hidden, of_items = ctx.saved_tensors
-        scale = gradients[0] / ctx.rows
+        scale = gradients[0] / len(of_hidden)
         return of_hidden * scale, of_items * scale, None
 
 
-def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """The sum over the rows; the gradient takes the place of the logits."""
-    if logits.device.type == "cpu":
-        losses = native.cross_entropy(logits.numpy(), target.numpy())
-        return torch.from_numpy(losses).sum(dtype=torch.float64)
-    own = target.unsqueeze(1)
-    lost = torch.logsumexp(logits, 1, keepdim=True) - logits.gather(1, own)
-    torch.softmax(logits, 1, out=logits)
-    logits.scatter_add_(1, own, torch.full_like(lost, -1.0))
-    return lost.sum(dtype=torch.float64)
+def by_stretches(hidden: Tensor, items: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of the cross-entropies (float64), and its gradients, by torch's own operations: for a GPU."""
+    rows = max(16, _NUMBERS // len(items))
+    of_hidden, of_items = torch.empty_like(hidden), torch.zeros_like(items)
+    total = hidden.new_zeros((), dtype=torch.float64)
+    parts = (torch.split(whole, rows) for whole in (hidden, target, of_hidden))
+    for part, right, out in zip(*parts, strict=True):
+        logits, own = part @ items.T, right.unsqueeze(1)
+        losses = torch.logsumexp(logits, 1, keepdim=True) - logits.gather(1, own)
+        total += losses.sum(dtype=torch.float64)
+        shares = torch.softmax(logits, 1).scatter_add_(1, own, torch.full_like(losses, -1.0))
+        torch.mm(shares, items, out=out)
+        of_items.addmm_(shares.T, part)
+    return total, of_hidden, of_items

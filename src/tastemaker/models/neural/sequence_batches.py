@@ -65,9 +65,7 @@ class _Windows:
         self._start, self._stop = start[order], stop[order]
 
     def __len__(self) -> int:
-        """At least so many: cut elsewhere, there may be more."""
-        pieces = -(-(self._end - self._begin) // self._length)
-        return -(-int(pieces.sum()) // self._batch_size)
+        return -(-len(self._start) // self._batch_size)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Where in all items each token of a batch stands (int64[tokens]), and how long its windows are; the longest first."""

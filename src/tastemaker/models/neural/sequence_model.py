@@ -12,7 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, one_of, whole
+from tastemaker.models.checks import between, flag, one_of, whole
 from tastemaker.models.neural.sequences import Sequences
 from tastemaker.models.neural.specs import FeatureSpec, as_spec
 from tastemaker.models.similarity import cosines
@@ -70,6 +70,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
         features: of the items, whose vectors are added to those of the items; None looks at the ids alone.
         epochs: passes over the interactions.
         learning_rate: of Adam.
+        decay: whether it falls in equal steps from epoch to epoch, to 1 / epochs of it in the last.
         batch_size: histories in a step.
         validation_fraction: the share of the histories whose last item is held out to tell the best epoch; 0 keeps the last.
         patience: stop after so many epochs that were not better.
@@ -95,6 +96,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
     features: FeatureSpec | str | None = None
     epochs: int = 20
     learning_rate: float = 1e-3
+    decay: bool = False
     batch_size: int = 32
     validation_fraction: float = 0.0
     patience: int | None = None
@@ -111,6 +113,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
         one_of("loss", self.loss, LOSSES)
         between("learning_rate", self.learning_rate, open_low=True)
         between("calibration", self.calibration, high=1.0)
+        flag("decay", self.decay)
         between("dropout", self.dropout, high=0.95)
         between("validation_fraction", self.validation_fraction, high=1.0)
         if self.patience is not None:

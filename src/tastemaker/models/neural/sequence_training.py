@@ -85,7 +85,7 @@ class Objective:
         vectors = network.items()
         told = network(vectors, items, lengths)
         if places:
-            told = told.index_select(0, places[0])
+            told = look_up(told, places[0])
         if negatives is None:
             return softmax_over_items(told, vectors, target)
         positive = (told * look_up(vectors, target)).sum(dim=1)
@@ -149,6 +149,7 @@ def fit_network(
         epochs=model.epochs,
         seed=model.seed,
         patience=model.patience,
+        decay=model.decay,
         checkpoint=None if model.checkpoint is None else Path(model.checkpoint),
         identity="" if model.checkpoint is None else _identity(model, data),
     )

@@ -10,7 +10,7 @@ from tastemaker.models.neural.attention import attention
 from tastemaker.models.neural.bert4rec import BERT4Rec
 from tastemaker.models.neural.functions import look_up
 from tastemaker.models.neural.item_vectors import ItemVectors
-from tastemaker.models.neural.networks import Dropout, ReluDropout, arrays_of, linear, normal_table
+from tastemaker.models.neural.networks import Dropout, Norm, ReluDropout, arrays_of, linear, normal_table
 from tastemaker.models.neural.sequence_batches import Cloze, NextItems
 from tastemaker.models.neural.sequence_training import SequenceNetwork, fit_network
 from tastemaker.models.neural.sequences import Sequences
@@ -30,7 +30,7 @@ class _Block(nn.Module):
         super().__init__()
         factors = shape.factors
         self.shape = shape
-        self.before_attention, self.before_layers = nn.LayerNorm(factors), nn.LayerNorm(factors)
+        self.before_attention, self.before_layers = Norm(factors), Norm(factors)
         self.rows = linear(factors, 3 * factors, generator)
         self.taken = linear(factors, factors, generator)
         self.up = linear(factors, shape.hidden, generator)
@@ -61,7 +61,7 @@ class TransformerNetwork(SequenceNetwork):
         self.mask = None if shape.causal else normal_table(1, shape.factors, _START, generator)
         self.drop = Dropout(dropout)
         self.blocks = nn.ModuleList(_Block(shape, dropout, generator) for _ in range(shape.blocks))
-        self.norm = nn.LayerNorm(shape.factors)
+        self.norm = Norm(shape.factors)
 
     def forward(self, vectors: Tensor, items: Tensor, lengths: Tensor) -> Tensor:
         """float32[tokens, factors]: what is told at each token; the number of items stands for one that is hidden."""
@@ -83,14 +83,14 @@ class TransformerNetwork(SequenceNetwork):
     def state(self) -> TransformerState:
         """All that answering needs."""
         vectors, known = self.items.arrays()
-        norms = [part for part in self.modules() if isinstance(part, nn.LayerNorm)]
+        norms = [part for part in self.modules() if isinstance(part, Norm)]
         weights, biases = arrays_of(self.blocks)
         return TransformerState(
             items=vectors,
             known=known,
             places=_array(self.places),
             mask=np.empty(0, np.float32) if self.mask is None else _array(self.mask[0]),
-            norms=np.stack([[_array(norm.weight), _array(norm.bias)] for norm in norms]),
+            norms=np.stack([[_array(norm.scale), _array(norm.shift)] for norm in norms]),
             weights=weights,
             biases=biases,
         )
