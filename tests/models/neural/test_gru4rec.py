@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import PackedSequence
 import tastemaker as tm
 from tastemaker.models.neural.gru4rec import RecurrentState, _Reader
 from tastemaker.models.neural.item_vectors import ItemVectors
-from tastemaker.models.neural.recurrence import by_step, gated_units
+from tastemaker.models.neural.recurrence import Units, by_step, gated_units
 from tastemaker.models.neural.recurrent_network import RecurrentNetwork
 from tastemaker.models.neural.sequences import Sequences
 from tastemaker.models.neural.training import generator_for
@@ -92,16 +92,15 @@ def test_a_later_item_has_no_part_in_the_gradient_of_an_earlier_loss() -> None:
 def test_units_and_their_gradients_are_those_of_torch() -> None:
     theirs = torch.nn.GRU(4, HIDDEN).double()
     place, going = by_step(torch.tensor([3, 7, 1, 7, 4]))
-    x = torch.randn(22, 4, dtype=torch.double)[place]
+    x = torch.randn(22, 4, dtype=torch.double)[place].requires_grad_()
     weights = torch.randn(22, HIDDEN, dtype=torch.double)
     expected = theirs(PackedSequence(x, going))[0].data
-    parameters = list(theirs.parameters())
-    below, before, below_bias, before_bias = parameters
-    found = gated_units(torch.addmm(below_bias, x, below.T), going, before, before_bias)
+    learned = [x, *theirs.parameters()]  # in the order of Units
+    found = gated_units(x, going, Units(*theirs.parameters()))
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
-        torch.autograd.grad((found * weights).sum(), parameters),
-        torch.autograd.grad((expected * weights).sum(), parameters),
+        torch.autograd.grad((found * weights).sum(), learned),
+        torch.autograd.grad((expected * weights).sum(), learned),
     )
 
 

@@ -8,7 +8,7 @@ from tastemaker.models.neural.functions import look_up
 from tastemaker.models.neural.gru4rec import GRU4Rec, RecurrentState
 from tastemaker.models.neural.item_vectors import ItemVectors
 from tastemaker.models.neural.networks import Dropout, arrays_of, linear
-from tastemaker.models.neural.recurrence import by_step, gated_units
+from tastemaker.models.neural.recurrence import Units, by_step, gated_units
 from tastemaker.models.neural.sequence_batches import NextItems
 from tastemaker.models.neural.sequence_training import SequenceNetwork, fit_network
 from tastemaker.models.neural.sequences import Sequences
@@ -27,7 +27,8 @@ class _Layer(nn.Module):
         self.before = linear(hidden, 3 * hidden, generator)
 
     def forward(self, x: Tensor, going: Tensor) -> Tensor:
-        return gated_units(self.below(x), going, self.before.weight, self.before.bias)
+        below, before = self.below, self.before
+        return gated_units(x, going, Units(below.weight, before.weight, below.bias, before.bias))
 
 
 class RecurrentNetwork(SequenceNetwork):
