@@ -8,11 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tastemaker as tm
 from tastemaker.data.history import History
 from tastemaker.models.neural import output
 from tastemaker.models.neural.losses import full_softmax, gbce
 from tastemaker.models.neural.output import softmax_over_items
 from tastemaker.models.neural.sequence_batches import Cloze, NextItems, cut
+from tastemaker.models.neural.sequence_training import Objective, SequenceNetwork
 from tastemaker.models.neural.sequences import Sequences, hold_last_out
 
 CPU = torch.device("cpu")
@@ -141,3 +143,56 @@ def test_gbce_by_hand():
     second = beta * np.log(sigmoid(-1)) + np.log(1 - sigmoid(3))
     assert gbce(positive, negative, share, t).item() == pytest.approx(-(first + second) / 2 / 3, rel=1e-5)
     assert beta == pytest.approx(0.325)
+
+
+class Fixed(SequenceNetwork):
+    """Tells what it is given, whatever it reads."""
+
+    def __init__(self, vectors: torch.Tensor, told: torch.Tensor) -> None:
+        super().__init__()
+        self.vectors, self.told = vectors, told
+
+    def items(self) -> torch.Tensor:
+        return self.vectors
+
+    def forward(self, vectors: torch.Tensor, items: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return self.told
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled", "gbce"])
+def test_the_objective_by_hand(loss):
+    rng = np.random.default_rng(0)
+    vectors, hidden = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    network = Fixed(*(torch.from_numpy(x.astype(np.float32)) for x in (vectors, hidden)))
+    counts, target, places, negatives = np.array([16, 1, 1, 81, 0]), [2, 0], [3, 1], [0, 3, 1]
+    objective = Objective(tm.SASRec(loss=loss, negatives=3, calibration=0.5), counts, CPU)
+    batch = [torch.zeros(4, dtype=torch.int64), torch.tensor([4]), torch.tensor(target), torch.tensor(places)]
+    if loss != "softmax":
+        batch.insert(0, torch.tensor(negatives))
+    q = counts**0.75 / (counts**0.75).sum()
+    total = 0.0
+    for place, right in zip(places, target, strict=True):
+        scores = vectors @ hidden[place]
+        others = [i for i in negatives if i != right]
+        if loss == "softmax":
+            total += np.log(np.exp(scores).sum()) - scores[right]
+        elif loss == "sampled":
+            rest = sum(np.exp(scores[i]) / (3 * q[i]) for i in others)
+            total += np.log(np.exp(scores[right]) + rest) - scores[right]
+        else:
+            share = 3 / 4
+            beta = share * (0.5 * (1 - 1 / share) + 1 / share)
+            softplus = np.logaddexp(0, [-scores[right], *scores[others]])
+            total += (beta * softplus[0] + softplus[1:].sum()) / 4
+    assert objective(network, tuple(batch)).item() == pytest.approx(total / 2, rel=1e-5)
+
+
+def test_items_that_nobody_took_are_never_drawn():
+    counts = np.array([5, 0, 3, 1])
+    batches = NextItems(sequences_of([0, 2, 3]), length=4, batch_size=1, device=CPU)
+    for loss in ("sampled", "gbce"):
+        drawing = Objective(tm.SASRec(loss=loss, negatives=50), counts, CPU).batches(batches)
+        drawing.start_epoch(torch.Generator().manual_seed(0))
+        ((negatives, items, *_),) = list(drawing)
+        assert set(negatives.tolist()) == {0, 2, 3}
+        assert items.tolist() == [0, 2]
