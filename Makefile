@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 EXTRAS := plots,sql,tune,neural,ann,service,postgres,test,lint
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
-PEERS := peers peers-irspack peers-lenskit peers-recbole peers-deepctr
+PEERS := peers peers-irspack peers-lenskit peers-recbole peers-rectools peers-deepctr
 NATIVE := $(wildcard src/tastemaker/_native/cpp/*) CMakeLists.txt
 
 .PHONY: demo serve test lint bench install peers clean

@@ -16,6 +16,7 @@ import accuracy_clicks
 import accuracy_cold
 import accuracy_lists
 import accuracy_ratings
+import accuracy_sequences
 from accuracy_gowalla import GOWALLA
 from accuracy_ncf import NCF
 from page import write
@@ -27,6 +28,7 @@ TASKS: dict[str, Callable[[list[str], bool], Section]] = {
     "clicks": accuracy_clicks.run,
     "cold": accuracy_cold.run,
     "ratings": accuracy_ratings.run,
+    "sequences": accuracy_sequences.run,
 }
 
 

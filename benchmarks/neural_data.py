@@ -1,4 +1,4 @@
-"""MovieLens-1M for neural.py and accuracy_clicks.py, as plain arrays that every library's own Python can read.
+"""MovieLens-1M for neural.py, sequences.py and accuracy_clicks.py, as plain arrays that every library's own Python can read.
 
 ``implicit_ml_1m`` is the training part of NCF's files without each user's last item, which is ranked among 99 random others.
 ``clicks_ml_1m`` takes ratings as clicks: 4 and 5 are clicks, 1 and 2 are shown but not clicked, 3 is left out. Every feature is a
@@ -95,4 +95,23 @@ def clicks_dataset(arrays: Mapping[str, NDArray[Any]]) -> tm.Dataset:
             {"item": np.arange(n_items, dtype=np.int32), "year": arrays["year"].astype(str), "genres": genres}
         ),
         name="ml-1m clicks",
+    )
+
+
+def sequences_ml_1m(file: Path) -> None:
+    """Write the training pairs user and item in the order of time, and the next item of each user as valid_user and valid_item.
+
+    They are of SASRec's file; the items that it tests on are not among them.
+    """
+    split = datasets.folds("sasrec-ml-1m")["test"]
+    train, valid = split.train, split.validation
+    assert valid is not None
+    known = np.isin(valid.item, train.item)  # other items are new to every model
+    np.savez(
+        file,
+        user=train.user,
+        item=train.item,
+        valid_user=valid.user[known],
+        valid_item=valid.item[known],
+        shape=np.array([train.n_users, train.n_items]),
     )

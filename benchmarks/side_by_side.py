@@ -20,6 +20,7 @@ PEERS = {  # the variable that names the environment, and where it is otherwise
     "lenskit": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
     "cornac": ("TASTEMAKER_PEERS_LENSKIT", ".venv-peers-lenskit"),
     "recbole": ("TASTEMAKER_PEERS_RECBOLE", ".venv-peers-recbole"),
+    "rectools": ("TASTEMAKER_PEERS_RECTOOLS", ".venv-peers-rectools"),
     "deepctr": ("TASTEMAKER_PEERS_DEEPCTR", ".venv-peers-deepctr"),
 }
 

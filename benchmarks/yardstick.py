@@ -80,6 +80,12 @@ def ndcg_among(scores: NDArray[Any], k: int = 10) -> float:
     return float(np.mean(np.where(rank < k, 1 / np.log2(rank + 2), 0)))
 
 
+def ndcg_of_lists(lists: NDArray[Any], relevant: NDArray[Any]) -> float:
+    """The mean NDCG of int[n, k], the best items of n users best first, where each user has one relevant item."""
+    hit = lists == relevant[:, None]
+    return float(np.mean(np.where(hit, 1 / np.log2(np.arange(lists.shape[1]) + 2), 0).sum(axis=1)))
+
+
 def peak_mb() -> float:
     """Most memory this process has held so far, in MB (10^6 bytes)."""
     status = Path("/proc/self/status")

@@ -32,14 +32,17 @@ if TYPE_CHECKING:
     from tastemaker.models.item_knn import ItemKNN
     from tastemaker.models.matrix_factorization import MatrixFactorization
     from tastemaker.models.neural.auto_rec import AutoRec
+    from tastemaker.models.neural.bert4rec import BERT4Rec
     from tastemaker.models.neural.deep_fm import DeepFM
     from tastemaker.models.neural.factorization_machine import FactorizationMachine
     from tastemaker.models.neural.gmf import GMF
+    from tastemaker.models.neural.gru4rec import GRU4Rec
     from tastemaker.models.neural.light_gcn import LightGCN
     from tastemaker.models.neural.logistic_regression import LogisticRegression
     from tastemaker.models.neural.mlp import MLP
     from tastemaker.models.neural.neumf import NeuMF
     from tastemaker.models.neural.pin_sage import PinSage
+    from tastemaker.models.neural.sasrec import SASRec
     from tastemaker.models.neural.two_tower import TwoTower
     from tastemaker.models.neural.wide_and_deep import WideAndDeep
     from tastemaker.models.popularity import Popularity
@@ -58,6 +61,7 @@ __all__ = [
     "MLP",
     "SLIM",
     "AutoRec",
+    "BERT4Rec",
     "Blend",
     "BundleError",
     "CannotAnswerError",
@@ -66,6 +70,7 @@ __all__ = [
     "Dataset",
     "DeepFM",
     "FactorizationMachine",
+    "GRU4Rec",
     "GraphFilter",
     "ImplicitALS",
     "ItemKNN",
@@ -80,6 +85,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "Random",
+    "SASRec",
     "TastemakerError",
     "TwoTower",
     "UserKNN",
@@ -97,12 +103,14 @@ _LAZY = {
     "SLIM": "tastemaker.models.slim",
     "AutoRec": "tastemaker.models.neural.auto_rec",
     "Blend": "tastemaker.models.blend",
+    "BERT4Rec": "tastemaker.models.neural.bert4rec",
     "BPR": "tastemaker.models.bpr",
     "ContentBased": "tastemaker.models.content",
     "Dataset": "tastemaker.data.dataset",
     "DeepFM": "tastemaker.models.neural.deep_fm",
     "FactorizationMachine": "tastemaker.models.neural.factorization_machine",
     "GMF": "tastemaker.models.neural.gmf",
+    "GRU4Rec": "tastemaker.models.neural.gru4rec",
     "GraphFilter": "tastemaker.models.graph_filter",
     "ImplicitALS": "tastemaker.models.implicit_als",
     "ItemKNN": "tastemaker.models.item_knn",
@@ -116,6 +124,7 @@ _LAZY = {
     "Popularity": "tastemaker.models.popularity",
     "PureSVD": "tastemaker.models.pure_svd",
     "Random": "tastemaker.models.random",
+    "SASRec": "tastemaker.models.neural.sasrec",
     "TwoTower": "tastemaker.models.neural.two_tower",
     "UserKNN": "tastemaker.models.user_knn",
     "WideAndDeep": "tastemaker.models.neural.wide_and_deep",

@@ -113,11 +113,11 @@ def test_similar_and_explain(cli: Cli, saved: Path) -> None:
     assert "because you liked" in why.out
 
 
-@pytest.mark.parametrize("protocol", ["holdout", "kfold", "leave-last", "time", "rows"])
+@pytest.mark.parametrize("protocol", ["holdout", "kfold", "leave-last", "time", "session", "rows"])
 def test_evaluate_by_every_protocol(cli: Cli, sales: Path, protocol: str) -> None:
     run = cli(
         "evaluate", sales, *COLUMNS, "--model", "item_knn,popularity", "--protocol", protocol, "--folds", 3,
-        "--metrics", "ndcg@5,map@10",
+        "--gap", 7 * 24 * 60, "--metrics", "ndcg@5,map@10",
     )  # fmt: skip
     assert run.code == 0, run.err
     assert "ndcg@5" in run.out

@@ -178,6 +178,20 @@ def test_the_last_by_time_is_left_out_and_equal_times_go_by_row() -> None:
     assert (rows(split.train), rows(split.validation), rows(split.test)) == ([1, 2], [0, 4], [3, 5])
 
 
+def test_many_equal_times_are_in_the_order_of_the_rows() -> None:
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(5), 400)[
+        random.permutation(2000)
+    ].tolist()  # enough for an unstable sort to show
+    data = made([(user, row) for row, user in enumerate(users)], times=[row // 1900 for row in range(2000)])
+    split = leave_last_out(data, validation=True)
+    assert split.validation is not None
+    for user in range(5):
+        own = [row for row in range(2000) if data.user[row] == user]
+        parted = [[row for row in rows(part) if data.user[row] == user] for part in parts(split)]
+        assert parted == [own[:-2], own[-2:-1], own[-1:]]
+
+
 def test_without_times_the_order_is_that_of_the_rows() -> None:
     split = leave_last_out(made([(1, 10), (2, 10), (1, 11), (1, 12), (2, 11)]), n=1)
     assert rows(split.test) == [3, 4]

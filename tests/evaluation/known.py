@@ -78,3 +78,23 @@ SCORES = [
     [2.0, 3.0, 3.0, 4.0, 5.0],  # bob: unseen a d e → list e d a
     [4.0, 2.0, 3.0, 4.0, 1.0],  # cid: unseen a b   → list a b
 ]
+
+
+@dataclass(eq=False, kw_only=True)
+class NextCode(Recommender[KnownState]):
+    """The nearer the code of an item is above that of the last one in the history, the better; it asks for no user."""
+
+    name: ClassVar[str] = "next_code"
+    score_kind: ClassVar[str] = "score"
+    answers: ClassVar[frozenset[str]] = frozenset({"history"})
+    cold_start: ClassVar[str] = "a test double"
+    state_type: ClassVar[type[State]] = KnownState
+
+    def _fit(self, data: Dataset, progress: Progress) -> KnownState:
+        return KnownState(np.arange(data.n_items, dtype=np.float32))
+
+    def _score(self, fitted: Fitted[KnownState], queries: Queries) -> NDArray[np.float32]:
+        assert (queries.users == -1).all()
+        codes = fitted.state.scores
+        last = queries.history.indices[queries.history.indptr[1:] - 1]
+        return -((codes[None, :] - last[:, None]) % np.float32(len(codes)))

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tastemaker._native import kernels, threads
+from tastemaker._native.dropout import kept, threshold
 
 __all__ = ["Gradients", "tower_backward", "tower_backward_numpy", "tower_forward", "tower_forward_numpy"]
 
 Float32 = NDArray[np.float32]
-
-_ALL = 1 << 31
 
 
 class Gradients(NamedTuple):
@@ -45,8 +44,8 @@ def tower_forward(
         keys: uint32[layers], which say what is dropped.
     """
     hidden = [np.empty((len(x), len(bias)), np.float32) for bias in biases]
-    keep, scale = round((1 - rate) * _ALL), 1 / (1 - rate)
-    kernels.tower_forward(x, list(weights), list(biases), keys, keep, scale, threads(), hidden)
+    scale = 1 / (1 - rate)
+    kernels.tower_forward(x, list(weights), list(biases), keys, threshold(rate), scale, threads(), hidden)
     return hidden
 
 
@@ -61,7 +60,7 @@ def tower_forward_numpy(
     hidden = []
     for weight, bias, key in zip(weights, biases, keys, strict=True):
         y = np.maximum(x @ weight.T + bias, 0)
-        x = np.where(_kept(y.shape, key, rate), y * np.float32(1 / (1 - rate)), np.float32(0))
+        x = np.where(kept(y.shape, int(key), rate), y * np.float32(1 / (1 - rate)), np.float32(0))
         hidden.append(x)
     return hidden
 
@@ -94,12 +93,3 @@ def tower_backward_numpy(
         of_biases.append(before.sum(0))
         gradient = before @ weight
     return Gradients(gradient, of_weights[::-1], of_biases[::-1])
-
-
-def _kept(shape: tuple[int, ...], key: np.uint32, rate: float) -> NDArray[np.bool_]:
-    """Which numbers of a layer are not dropped."""
-    n = np.uint32(key) + np.arange(np.prod(shape), dtype=np.uint32) * np.uint32(0x9E3779B9)
-    n = (n ^ (n >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    n = (n ^ (n >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    kept: NDArray[np.bool_] = (n ^ (n >> np.uint32(16))) >> np.uint32(1) < round((1 - rate) * _ALL)
-    return kept.reshape(shape)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from tastemaker.cli import train as training
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.data.dataset import Schema
+from tastemaker.data.sessions import GAP
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
@@ -130,9 +132,12 @@ def evaluate(
     protocol: Annotated[Protocol, typer.Option(help="How to part the data.")] = "holdout",
     folds: Annotated[int, typer.Option(min=2, help="How many folds (kfold).")] = 5,
     ratings: Annotated[
-        float, typer.Option(help="Share of a user's ratings (holdout) or of all (time, rows) to hold out.")
+        float,
+        typer.Option(help="Share of a user's ratings (holdout) or of all (time, session, rows) to hold out."),
     ] = 0.2,
     users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
+    gap: Annotated[float, typer.Option(min=0, help="Minutes; a longer pause ends a session (session).")] = GAP
+    / timedelta(minutes=1),
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
     metrics: Annotated[
         str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")
@@ -178,7 +183,15 @@ def evaluate(
         if calibration is not None and not interactions.schema.clicks:
             raise TastemakerError("--calibration: click rates need labels; give --label")
         try:
-            splits = make_splits(interactions, protocol, folds=folds, seed=seed, ratings=ratings, users=users)
+            splits = make_splits(
+                interactions,
+                protocol,
+                folds=folds,
+                seed=seed,
+                ratings=ratings,
+                users=users,
+                gap=timedelta(minutes=gap),
+            )
             if roc is not None:
                 metrics = _with_roc(metrics, interactions.schema)
             report: Report | Comparison

@@ -40,6 +40,7 @@ class Split:
         negatives: int32[len(test), m], items to rank each test row's item against, where a publisher sampled
             some; figures from them are not comparable with those of a full ranking.
         candidates: int32[c], the items that lists are chosen from, where not all are.
+        history: what those who are tested did before, where nobody has an id for them: their lists are made from it.
     """
 
     train: Dataset
@@ -50,6 +51,7 @@ class Split:
     validation: Dataset | None = None
     negatives: NDArray[np.int32] | None = None
     candidates: NDArray[np.int32] | None = None
+    history: Dataset | None = None
 
     @cached_property
     def test_only_users(self) -> NDArray[np.int32]:
@@ -82,6 +84,10 @@ class Split:
         lines.append(f"  only in the test part: {counts} ({_plural(self.cold_rows, 'test interaction')})")
         if self.negatives is not None:
             lines.append(f"  {self.negatives.shape[1]} sampled negatives for each test interaction")
+        if self.history is not None:
+            lines.append(
+                f"  {_plural(len(self.history), 'interaction')} before the tested ones, given as histories"
+            )
         if self.candidates is not None:
             lines.append(f"  lists are chosen from {_plural(len(self.candidates), 'item')}")
         return "\n".join(lines)
@@ -117,7 +123,7 @@ def holdout(data: Dataset, ratings: float = 0.2, users: float = 1.0, seed: int =
     chosen = random.permutation(active)[: round(users * len(active))]
     wanted = np.zeros(data.n_users, np.int64)
     wanted[chosen] = np.rint(ratings * counts[chosen])
-    test = _places_in_user(data.user, random.random(len(data))) < wanted[data.user]
+    test = places_in_user(data.user, random.random(len(data))) < wanted[data.user]
     description = f"{percent(ratings)} of the ratings of {percent(users)} of the users, at random"
     return _part(data, test, "holdout", description, seed)
 
@@ -170,7 +176,7 @@ def leave_last_out(data: Dataset, n: int = 1, validation: bool = False) -> Split
         raise ValueError(f"n must be at least 1, got {n}")
     counts = np.bincount(data.user, minlength=data.n_users)
     needed = n * (2 if validation else 1) + 1
-    places = _places_in_user(data.user, -data.timestamp, -np.arange(len(data)))  # 0 is a user's latest
+    places = places_in_user(data.user, -data.timestamp, -np.arange(len(data)))  # 0 is a user's latest
     tested = counts[data.user] >= needed
     last = "last interaction" if n == 1 else f"last {n} interactions"
     order = "time" if data.schema.timestamp else "row order (there are no times)"
@@ -202,18 +208,26 @@ def global_time(data: Dataset, fraction: float | None = None, at: datetime | int
     >>> split.test.to_frame()["item"].to_list(), split.description
     ([1], 'everything from 1970-01-01 00:00:04 UTC on')
     """
-    _require_times(data)
+    cut = moment_of_cut(data, fraction, at)
+    return _part(data, data.timestamp >= cut, "global time", f"everything from {moment(cut)} on")
+
+
+def moment_of_cut(data: Dataset, fraction: float | None, at: datetime | int | None) -> int:
+    """The moment in microseconds since 1970 from which on data are tested on; see :func:`global_time`."""
+    require_times(data)
     if at is not None and fraction is not None:
         raise ValueError("give at or fraction, not both")
-    if at is None:
-        fraction = 0.2 if fraction is None else fraction
-        check_share("fraction", fraction)
-        tested = round(fraction * len(data))
-        cut = int(np.sort(data.timestamp)[-max(1, tested)])
-    else:
-        cut = _microseconds(at) if isinstance(at, datetime) else int(at)
-    moment = f"{np.datetime64(cut, 'us').astype('datetime64[s]')}".replace("T", " ")
-    return _part(data, data.timestamp >= cut, "global time", f"everything from {moment} UTC on")
+    if at is not None:
+        return _microseconds(at) if isinstance(at, datetime) else int(at)
+    fraction = 0.2 if fraction is None else fraction
+    check_share("fraction", fraction)
+    tested = round(fraction * len(data))
+    return int(np.sort(data.timestamp)[-max(1, tested)])
+
+
+def moment(microseconds: int) -> str:
+    """A moment in words: ``1970-01-01 00:00:04 UTC``."""
+    return f"{np.datetime64(microseconds, 'us').astype('datetime64[s]')}".replace("T", " ") + " UTC"
 
 
 def predefined(
@@ -281,7 +295,7 @@ def check_leak(split: Split) -> Leak:
     >>> bool(check_leak(global_time(data, fraction=0.5))), check_leak(leave_last_out(data))
     (False, Leak(rows=0, users=0, since=3000000))
     """
-    _require_times(split.train)
+    require_times(split.train)
     since = int(split.test.timestamp.min())
     later = split.train.timestamp > since
     return Leak(int(later.sum()), len(np.unique(split.train.user[later])), since)
@@ -306,7 +320,7 @@ def _part(
     return Split(data.select(train), data.select(test), name, description, seed, middle)
 
 
-def _places_in_user(user: NDArray[np.int32], *keys: NDArray[np.generic]) -> NDArray[np.int64]:
+def places_in_user(user: NDArray[np.int32], *keys: NDArray[np.generic]) -> NDArray[np.int64]:
     """int64[n]: the place of each row among its user's rows, in the order of the keys (the first decides)."""
     order = np.lexsort((*reversed(keys), user))
     starts = np.cumsum(np.bincount(user)) - np.bincount(user)
@@ -340,7 +354,7 @@ def _row_numbers(rows: ArrayLike, n: int, name: str) -> NDArray[np.int64]:
     return at
 
 
-def _require_times(data: Dataset) -> None:
+def require_times(data: Dataset) -> None:
     if data.schema.timestamp is None:
         raise DataError(
             f"{data.schema.name} has no times; build it with timestamp=<column>, or split another way"

@@ -36,10 +36,11 @@ def evaluate(
 ) -> Report:
     """Measure a model on data that it has not seen.
 
-    For each split a fresh copy of the model, with its hyper-parameters and nothing that it has learned, is fitted on the training
-    part. It then makes a list for every user with held-out interactions, out of the full catalogue without what the user had in
-    training, and predicts every held-out rating. A user who is only in the test part is tested like anybody else. Memory does
-    not grow with users times items.
+    For each split a fresh copy of the model, with its hyper-parameters and nothing that it has learned, is fitted on the
+    training part. It then makes a list for every user with held-out interactions, out of the full catalogue without what the
+    user had in training, and predicts every held-out rating. A user who is only in the test part is tested like anybody else.
+    Where nobody has an id (``protocol="session"``), a list is made from what the session holds before the item that is held
+    out. Memory does not grow with users times items.
 
     Args:
         model: its hyper-parameters are used; it is not changed.
@@ -116,9 +117,11 @@ def _protocol(splits: Sequence[Split]) -> str:
 
 def _candidates(plan: Plan, split: Split) -> str:
     """What the lists are chosen from, in words."""
-    if split.candidates is None:
-        return plan.candidates
-    return f"the {len(split.candidates):,} candidates of the split, without what the user had in training"
+    if split.candidates is not None:
+        return f"the {len(split.candidates):,} candidates of the split, without what the user had in training"
+    if split.history is not None and plan.sampled is None:
+        return "the full catalogue, without the items before"
+    return plan.candidates
 
 
 def _notes(model: Recommender[Any], plan: Plan, counts: Counts, vectors_from: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker._native.topk import Rows
-from tastemaker.data.queries import context_of, of_users
+from tastemaker.data.queries import context_of
 from tastemaker.evaluation.area import AREA, FoldEvidence, miss_rates
 from tastemaker.evaluation.trial import Trial
 from tastemaker.metrics.lists import RankedLists
@@ -97,12 +98,21 @@ def _lists(model: Recommender[Any], trial: Trial, task: Task) -> tuple[RankedLis
     fallback = 0
     for start in range(0, len(users), _USERS):
         rows = slice(start, min(start + _USERS, len(users)))
-        ids = trial.train.users.decode_list(users[rows])
-        found = model.recommend(users=ids, k=k, allow=_part(trial.candidates, rows))
+        found = model.recommend(**_asked(trial, rows), k=k, allow=_part(trial.candidates, rows))
         items[rows, : found.items.shape[1]] = found.items
         fallback += sum(source == FALLBACK != model.name for source in found.sources)
-        task.advance(len(ids))
+        task.advance(len(found.items))
     return RankedLists(items, trial.relevant), fallback
+
+
+def _asked(trial: Trial, rows: slice) -> dict[str, Any]:
+    """Who asks, in ids: users, or what somebody without an id did before."""
+    if trial.split.history is None:
+        return {"users": trial.train.users.decode_list(trial.users[rows])}
+    before = trial.seen[rows]
+    items = trial.train.items.decode_list(before.indices)
+    ends = before.indptr.tolist()
+    return {"history": [items[start:end] for start, end in pairwise(ends)]}
 
 
 def _part(lists: Rows | None, rows: slice) -> Rows | None:
@@ -157,7 +167,7 @@ def _misses(model: Recommender[Any], trial: Trial, task: Task) -> NDArray[np.flo
     """For each relevant item, how much stands above it; one block of scores in memory at a time."""
     relevant = trial.relevant
     misses = np.empty(len(relevant.indices), np.float64)
-    for rows, scores in _score_blocks(model, trial.users):
+    for rows, scores in _score_blocks(model, trial):
         part = slice(relevant.indptr[rows.start], relevant.indptr[rows.stop])
         block = type(relevant)(
             relevant.indptr[rows.start : rows.stop + 1] - part.start, relevant.indices[part]
@@ -167,14 +177,12 @@ def _misses(model: Recommender[Any], trial: Trial, task: Task) -> NDArray[np.flo
     return misses
 
 
-def _score_blocks(
-    model: Recommender[Any], users: NDArray[np.int32]
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+def _score_blocks(model: Recommender[Any], trial: Trial) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Scores of all items for some users after the other; popularity's where the model has none."""
     fitted = model._fitted
     catalogue = fitted.catalogue
-    for rows in query_blocks(len(users), catalogue.n_items, limit_bytes=_BYTES):
-        queries = of_users(users[rows], catalogue)
+    for rows in query_blocks(len(trial.users), catalogue.n_items, limit_bytes=_BYTES):
+        queries = trial.queries(rows, catalogue)
         able = model._able(queries)
         scores = np.empty((len(queries), catalogue.n_items), np.float32)
         scores[~able] = catalogue.popularity

@@ -1,6 +1,7 @@
 """From the name of a protocol to splits: what the command line and ``compare`` understand."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.row_splits import random_rows
+from tastemaker.data.sessions import GAP, next_in_session
 from tastemaker.data.splits import Split, global_time, holdout, k_fold, leave_last_out
 from tastemaker.errors import DataError
 
 __all__ = ["Data", "Protocol", "make_splits", "pair_codes", "splits_of"]
 
-Protocol = Literal["holdout", "kfold", "leave-last", "time", "rows", "predefined"]
+Protocol = Literal["holdout", "kfold", "leave-last", "time", "session", "rows", "predefined"]
 
 Data = Dataset | Split | Sequence[Split]
 """What models are evaluated on: a Dataset to split, or splits made already."""
@@ -27,6 +29,7 @@ def make_splits(
     seed: int = 0,
     ratings: float = 0.2,
     users: float = 1.0,
+    gap: timedelta = GAP,
 ) -> list[Split]:
     """Part ``data`` by a named protocol.
 
@@ -38,6 +41,10 @@ def make_splits(
         the last interaction of each user.
     ``time``
         the latest share ``ratings`` of all interactions: train on the past, test on the future.
+    ``session``
+        the last item of each session among the latest share ``ratings`` of all interactions, told from the items before it in
+        the session by a model that learned from sessions before that time; a pause longer than ``gap`` ends a session. Nobody
+        has an id: see :func:`tastemaker.data.sessions.next_in_session`.
     ``rows``
         a share ``ratings`` of the rows at random, whoever's they are: what click-through rates are mostly measured on.
     ``predefined``
@@ -61,6 +68,8 @@ def make_splits(
             return [leave_last_out(data)]
         case "time":
             return [global_time(data, fraction=ratings)]
+        case "session":
+            return [next_in_session(data, gap, fraction=ratings)]
         case "rows":
             return [random_rows(data, test=ratings, validation=0, seed=seed)]
         case "predefined":
@@ -82,7 +91,7 @@ def splits_of(data: Data, protocol: Protocol = "holdout", *, folds: int = 5, see
         raise DataError(f"expected a Dataset, a Split or a list of Splits, got {type(data).__name__}")
     first = splits[0].train
     for split in splits:
-        for part in (split.train, split.test):
+        for part in (split.train, split.test, split.history or split.test):
             if part.users is not first.users or part.items is not first.items:
                 raise DataError(f"{split.name}: all parts of all splits must come from one Dataset")
         _refuse_leak(split)

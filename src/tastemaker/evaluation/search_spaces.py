@@ -65,6 +65,15 @@ _NEURAL: dict[str, Range | Choice] = {
     "negatives": Range(1, 8),
 }
 
+# Of those that read histories in their order.
+_SEQUENCE: dict[str, Range | Choice] = {
+    "factors": Choice((32, 64, 128, 256)),  # heads divide them
+    "learning_rate": Range(0.0003, 0.003, log=True),
+    "dropout": Range(0.0, 0.5),
+    "batch_size": Range(16, 256, log=True),
+    "length": Choice((20, 50, 100, 200)),
+}
+
 # What differs, and what only one model has.
 _OWN: dict[str, dict[str, Range | Choice]] = {
     "popularity": {"by": Choice(("count", "bayesian"))},
@@ -152,6 +161,9 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
         "dropout": Range(0.0, 0.8),
         "hide": Range(0.0, 0.7),
     },
+    "sasrec": {**_SEQUENCE, "blocks": Range(1, 4), "heads": Choice((1, 2, 4))},
+    "gru4rec": {**_SEQUENCE, "hidden": Range(32, 512, log=True), "layers": Range(1, 3)},
+    "bert4rec": {**_SEQUENCE, "blocks": Range(1, 4), "heads": Choice((1, 2, 4)), "hide": Range(0.1, 0.6)},
     "blend": {"normalize": Choice(("z-score", "min-max", "rank"))},
 }
 

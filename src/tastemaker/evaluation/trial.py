@@ -8,8 +8,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from tastemaker._native.topk import Rows, top_k
+from tastemaker.data.catalogue import Catalogue
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.history import History
+from tastemaker.data.queries import Queries, of_users
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
 from tastemaker.evaluation.area import AREA
@@ -34,11 +36,16 @@ class Trial:
         """A trial whose Datasets share the split's columns, but not what they cache: that goes with the trial.
 
         Raises:
-            DataError: if the lists are to be chosen from other items than the split says.
+            DataError: if the lists are to be chosen from other items than the split says, or somebody without an id is to have
+                predictions.
         """
         if split.candidates is not None and (plan.sampled is not None or AREA in plan.metrics):
             wish = AREA.name if plan.sampled is None else f"sampled={plan.sampled!r}"
             raise DataError(f"{split.name} has its own candidates, so that {wish} cannot choose others")
+        if split.history is not None and any("predictions" in metric.needs for metric in plan.metrics):
+            raise DataError(
+                f"{split.name}: predictions are for users with ids; ask for lists (ndcg@10, hit_rate@10, …)"
+            )
         return cls(replace(split, train=replace(split.train), test=replace(split.test)), plan)
 
     @property
@@ -53,8 +60,16 @@ class Trial:
 
     @cached_property
     def seen(self) -> History:
-        """What each tested user had in training."""
-        return self.train.by_user.take(self.users)
+        """What each tested user had in training, or does before what is tested."""
+        before = self.train if self.split.history is None else self.split.history
+        return before.by_user.take(self.users)
+
+    def queries(self, rows: slice, catalogue: Catalogue) -> Queries:
+        """What is asked for some of the tested users: by their ids, or with their histories where nobody has an id."""
+        users = self.users[rows]
+        if self.split.history is None:
+            return of_users(users, catalogue)
+        return Queries(np.full(len(users), -1, np.int32), self.seen[rows], np.ones(len(users), np.bool_))
 
     @cached_property
     def relevant(self) -> RelevantItems:

@@ -31,6 +31,9 @@ _CLASSES = {
     "neumf": "tastemaker.models.neural.neumf:NeuMF",
     "lightgcn": "tastemaker.models.neural.light_gcn:LightGCN",
     "pinsage": "tastemaker.models.neural.pin_sage:PinSage",
+    "sasrec": "tastemaker.models.neural.sasrec:SASRec",
+    "bert4rec": "tastemaker.models.neural.bert4rec:BERT4Rec",
+    "gru4rec": "tastemaker.models.neural.gru4rec:GRU4Rec",
     "blend": "tastemaker.models.blend:Blend",
 }
 _POLICIES = {

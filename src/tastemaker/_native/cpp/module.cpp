@@ -5,7 +5,9 @@
 
 namespace nb = nanobind;
 
+void bind_attention(nb::module_&);
 void bind_dot(nb::module_&);
+void bind_dropout(nb::module_&);
 void bind_mlp(nb::module_&);
 void bind_ncf(nb::module_&);
 void bind_touched(nb::module_&);
@@ -17,6 +19,7 @@ void bind_sgd(nb::module_&);
 void bind_ridge(nb::module_&);
 void bind_linear(nb::module_&);
 void bind_slim(nb::module_&);
+void bind_softmax(nb::module_&);
 void bind_bpr(nb::module_&);
 void bind_als(nb::module_&);
 void bind_graph(nb::module_&);
@@ -51,7 +54,9 @@ static const char* best_isa() { return "baseline"; }
 NB_MODULE(TASTEMAKER_MODULE, m) {
   m.attr("isa") = TASTEMAKER_ISA_NAME;
   m.def("best_isa", &best_isa, "The widest instruction set that this processor runs: baseline, avx2 or avx512.");
+  bind_attention(m);
   bind_dot(m);
+  bind_dropout(m);
   bind_mlp(m);
   bind_ncf(m);
   bind_touched(m);
@@ -63,6 +68,7 @@ NB_MODULE(TASTEMAKER_MODULE, m) {
   bind_ridge(m);
   bind_linear(m);
   bind_slim(m);
+  bind_softmax(m);
   bind_bpr(m);
   bind_als(m);
   bind_graph(m);

@@ -10,6 +10,7 @@
 #include "arrays.hpp"
 #include "parallel.hpp"
 #include "products.hpp"
+#include "scrambled.hpp"
 
 namespace tastemaker {
 namespace {
@@ -17,16 +18,6 @@ namespace {
 constexpr int64_t kBlock = 128, kShard = 1024;  // examples
 
 using Matrix = Array2<const float>;
-
-// A number that looks random, from a key and a counter: the finalizer of MurmurHash3 over a Weyl sequence, 32 bits.
-inline uint32_t scrambled(uint32_t key, uint32_t counter) {
-  uint32_t x = key + counter * 0x9e3779b9u;
-  x ^= x >> 16;
-  x *= 0x85ebca6bu;
-  x ^= x >> 13;
-  x *= 0xc2b2ae35u;
-  return x ^ (x >> 16);
-}
 
 // max(0, x) · scale where 31 random bits are below `keep`, else 0; the first number is the `first` of its layer.
 void relu_dropout(const float* x, int64_t n, uint32_t key, uint32_t first, uint32_t keep, float scale, float* out) {

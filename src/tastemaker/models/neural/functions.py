@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from tastemaker._native import training as native
+from tastemaker._native.dropout import dropout
 from tastemaker._native.tower import tower_backward, tower_forward
 
-__all__ = ["Bag", "gather_rows", "look_up", "pair_sums", "relu_layers", "vectors_of"]
+__all__ = ["Bag", "dropped", "gather_rows", "look_up", "pair_sums", "relu_layers", "vectors_of"]
 
 
 class Bag(NamedTuple):
@@ -128,6 +129,31 @@ class _PairSums(torch.autograd.Function):
         return torch.from_numpy(native.pair_sums_gradient(vectors.contiguous().numpy(), ctx.totals, gradient))
 
 
+def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """x with a share of about ``rate`` set to 0, the rest raised to keep the mean."""
+    if x.device.type != "cpu":
+        return x * torch.empty_like(x).bernoulli_(1 - rate, generator=generator) / (1 - rate)
+    key = int(torch.randint(1 << 32, (), generator=generator).item())
+    found: Tensor = _Dropout.apply(x, rate, key)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rate: float, key: int) -> Tensor:
+        ctx.rate, ctx.key = rate, key
+        return _without(x.detach(), key, rate)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _without(gradients[0], ctx.key, ctx.rate), None, None
+
+
+def _without(x: Tensor, key: int, rate: float) -> Tensor:
+    """What the key leaves of x."""
+    return torch.from_numpy(dropout(x.contiguous().view(-1).numpy(), key, rate)).view(x.shape)
+
+
 def relu_layers(
     x: Tensor,
     weights: Sequence[Tensor],
@@ -148,8 +174,7 @@ def relu_layers(
         return found
     for weight, bias in zip(weights, biases, strict=True):
         x = functional.relu(functional.linear(x, weight, bias))
-        if rate:
-            x = x * torch.empty_like(x).bernoulli_(1 - rate, generator=generator) / (1 - rate)
+        x = dropped(x, rate, generator) if rate else x
     return x
 
 

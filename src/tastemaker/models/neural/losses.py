@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["bpr", "full_softmax", "logistic", "sampled_softmax", "squared"]
+__all__ = ["bpr", "full_softmax", "gbce", "logistic", "sampled_softmax", "squared"]
 
 
 def squared(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -84,3 +84,25 @@ def full_softmax(logits: Tensor, target: Tensor) -> Tensor:
     1.3863
     """
     return functional.cross_entropy(logits, target)
+
+
+def gbce(positive: Tensor, negative: Tensor, share: float, calibration: float) -> Tensor:
+    """The mean of −(β·log σ(positive) + Σ log(1 − σ(negative))) / (1 + n) (Petrov and Macdonald, RecSys 2023).
+
+    Of the items that were not taken only a share α is drawn, so that plain logistic loss (β = 1) learns to be too sure of the
+    positive. β = α·(t·(1 − 1/α) + 1/α) goes from 1, for t = 0, to α, for t = 1, where σ(score) is a probability again.
+
+    Args:
+        positive: float[b].
+        negative: float[b, n]; −inf leaves one out.
+        share: α, the negatives drawn of all there are; above 0, and 1 at most counts.
+        calibration: t, 0 to 1.
+
+    >>> zero = torch.zeros(1), torch.zeros(1, 3)
+    >>> [round(gbce(*zero, share=0.25, calibration=t).item() * 4 / 0.6931, 2) for t in (0, 1)]
+    [4.0, 3.25]
+    """
+    share = min(share, 1.0)
+    beta = share * (calibration * (1 - 1 / share) + 1 / share)
+    total = beta * functional.softplus(-positive) + functional.softplus(negative).sum(dim=1)
+    return total.mean() / (1 + negative.shape[1])

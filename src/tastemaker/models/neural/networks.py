@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from tastemaker.models.neural.functions import relu_layers
+from tastemaker.models.neural.functions import dropped, relu_layers
 
-__all__ = ["Dropout", "Tower", "arrays_of", "linear", "normal_table"]
+__all__ = ["Dropout", "Norm", "Tower", "arrays_of", "linear", "normal_table"]
 
 
 class Dropout(nn.Module):
@@ -25,8 +26,7 @@ class Dropout(nn.Module):
         """x with each number set to 0 with probability ``rate``, the others raised to keep the mean; in training only."""
         if not self.training or self.rate == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
-        return x * keep / (1 - self.rate)
+        return dropped(x, self.rate, self.generator)
 
 
 class Tower(Dropout):
@@ -41,6 +41,21 @@ class Tower(Dropout):
         parameters = list(self.parameters())  # a layer's weight, then its bias
         rate = self.rate if self.training else 0.0
         return relu_layers(x, parameters[::2], parameters[1::2], rate, self.generator)
+
+
+class Norm(nn.Module):
+    """Each row with mean 0 and variance 1, then scaled and shifted (Ba, Kiros and Hinton, 2016).
+
+    As ``nn.LayerNorm``, whose gradients of scale and shift depend on the number of threads.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[n, width]."""
+        return torch.addcmul(self.shift, functional.layer_norm(x, x.shape[1:]), self.scale)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -1,0 +1,352 @@
+"""SASRec, BERT4Rec and GRU4Rec: the forward pass by hand, what each may see, what order teaches, and going on after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import tastemaker as tm
+from tastemaker.data import Dataset
+from tastemaker.errors import DataError, MissingExtraError
+from tastemaker.models.neural.attention import _padded, attention
+from tastemaker.models.neural.item_vectors import ItemVectors
+from tastemaker.models.neural.sequence_training import ndcg_of_last
+from tastemaker.models.neural.sequences import HeldOut, Sequences
+from tastemaker.models.neural.specs import Bag, FeatureSpec, Numeric
+from tastemaker.models.neural.training import generator_for
+from tastemaker.models.neural.transformer import Shape, TransformerState, _Reader
+from tastemaker.models.neural.transformer_network import TransformerNetwork
+
+ITEMS, FACTORS = 12, 8
+
+
+def random_network(causal: bool, length: int = 9) -> TransformerNetwork:
+    shape = Shape(FACTORS, heads=2, blocks=2, hidden=10, length=length, causal=causal)
+    items = ItemVectors(np.ones(ITEMS, bool), FACTORS, generator_for(0, -1))
+    network = TransformerNetwork(items, shape, 0.5, generator_for(1, -1))
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.empty_like(parameter).normal_(0, 0.4, generator=generator))
+    return network.eval()
+
+
+def sequences_of(*rows: list[int]) -> Sequences:
+    return Sequences(np.cumsum([0, *map(len, rows)]), np.array([i for row in rows for i in row], np.int32))
+
+
+def told(network: TransformerNetwork, *rows: list[int]) -> list[torch.Tensor]:
+    """What the network in torch tells at each item of each sequence."""
+    items = torch.tensor([i for row in rows for i in row])
+    lengths = torch.tensor([len(row) for row in rows])
+    with torch.no_grad():
+        return list(torch.split(network(network.items(), items, lengths), lengths.tolist()))
+
+
+def by_hand(state: TransformerState, shape: Shape, row: list[int]) -> np.ndarray:
+    """The formulas of the docstrings for one sequence, all of it at once, in float64."""
+
+    def norm(number: int, x: np.ndarray) -> np.ndarray:
+        scale, shift = state.norms[number].astype(float)
+        centred = x - x.mean(1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) * scale + shift
+
+    table = np.vstack([state.items, state.mask.reshape(-1, shape.factors)]).astype(float)
+    x = table[row] * np.sqrt(shape.factors) + state.places[: len(row)][::-1].astype(float)
+    for block in range(shape.blocks):
+        w, b = (
+            [a.astype(float) for a in arrays[4 * block : 4 * block + 4]]
+            for arrays in (state.weights, state.biases)
+        )
+        q, k, v = np.split(norm(2 * block, x) @ w[0].T + b[0], 3, axis=1)
+        taken = []
+        for head in np.split(np.arange(shape.factors), shape.heads):
+            scores = q[:, head] @ k[:, head].T / np.sqrt(len(head))
+            if shape.causal:
+                scores[np.triu_indices(len(row), 1)] = -np.inf
+            shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+            taken.append(shares @ v[:, head])
+        x = x + np.hstack(taken) @ w[1].T + b[1]
+        x = x + np.maximum(norm(2 * block + 1, x) @ w[2].T + b[2], 0) @ w[3].T + b[3]
+    return norm(2 * shape.blocks, x)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_training_and_answering_compute_the_formulas(causal):
+    network = random_network(causal)
+    state = network.state()
+    rows = [[3, 1, 4, 1, 5, 9, 2, 6], [5, 3], [7]]
+    for row, found in zip(rows, told(network, *rows), strict=True):
+        np.testing.assert_allclose(found.numpy(), by_hand(state, network.shape, row), atol=1e-5)
+    asked = [row if causal else [*row, ITEMS] for row in rows]
+    expected = [by_hand(state, network.shape, row)[-1] for row in asked]
+    np.testing.assert_allclose(_Reader(state, network.shape)(sequences_of(*rows)), expected, atol=1e-5)
+    with torch.no_grad():
+        after = network.next_after(network.items(), sequences_of(*rows))
+    np.testing.assert_allclose(after.numpy(), expected, atol=1e-5)
+
+
+def test_a_later_item_changes_nothing_that_is_told_before_it():
+    before, after = [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 11, 0]
+    (one,), (other,) = told(random_network(causal=True), before), told(random_network(causal=True), after)
+    assert torch.equal(one[:4], other[:4])
+    assert not torch.isclose(one[4:], other[4:]).any()
+    (one,), (other,) = told(random_network(causal=False), before), told(random_network(causal=False), after)
+    assert not torch.isclose(one, other).all(dim=1).any(), "reading both ways, everything is seen"
+
+
+def test_a_later_item_has_no_part_in_the_gradient_of_an_earlier_loss():
+    network = random_network(causal=True)
+    vectors = torch.randn(6, FACTORS, requires_grad=True)
+    found = network(vectors, torch.arange(6), torch.tensor([6]))
+    (gradient,) = torch.autograd.grad(found[2].sum(), vectors)
+    assert gradient[:3].abs().sum(dim=1).min() > 0
+    assert not gradient[3:].any()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_packed_is_as_padded(causal):
+    lengths = torch.tensor([7, 4, 4, 1])
+    rows = torch.randn(16, 3 * FACTORS, requires_grad=True)
+    weights = torch.randn(16, FACTORS)
+    packed, padded = attention(rows, lengths, 2, causal), _padded(rows, lengths, 2, causal)
+    assert torch.allclose(packed, padded, atol=1e-6)
+    (ours,) = torch.autograd.grad((packed * weights).sum(), rows)
+    (theirs,) = torch.autograd.grad((padded * weights).sum(), rows)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_metric_by_hand():
+    network = random_network(causal=True)
+    rows, targets = [[1, 2, 3], [4, 5]], np.array([6, 0], np.int32)
+    state, expected = network.state(), []
+    for row, target in zip(rows, targets, strict=True):
+        scores = state.items @ by_hand(state, network.shape, row)[-1]
+        scores[row] = -np.inf
+        rank = 1 + (scores > scores[target]).sum()
+        expected.append(1 / np.log2(1 + rank) if rank <= 10 else 0.0)
+    with torch.no_grad():
+        found = ndcg_of_last(network, HeldOut(sequences_of(*rows), targets), 3)
+    assert found == pytest.approx(np.mean(expected))
+
+
+def walks(users: int = 60, items: int = 20, steps: int = 8, at: bool = False) -> Dataset:
+    """Everybody goes from item to item round a ring, and who begins where says nothing of what comes next but the last item."""
+    start = np.random.default_rng(5).integers(0, items, users)
+    item = (start[:, None] + np.arange(steps)) % items
+    columns = {"user": np.repeat(np.arange(users), steps), "item": item.ravel()}
+    if at:
+        columns["at"] = np.tile(np.arange(steps), users)
+    return Dataset.from_interactions(columns, timestamp="at" if at else None)
+
+
+SMALL = {
+    "factors": 16,
+    "length": 8,
+    "learning_rate": 0.01,
+    "batch_size": 8,
+    "dropout": 0.0,
+    "device": "cpu",
+}
+MODELS = {
+    "sasrec": tm.SASRec(epochs=10, **SMALL),
+    "bert4rec": tm.BERT4Rec(epochs=160, hide=0.3, **SMALL),
+    "gru4rec": tm.GRU4Rec(epochs=25, hidden=16, **SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {name: replace(model).fit(walks()) for name, model in MODELS.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_order_is_learned_which_a_bag_of_items_does_not_show(name, fitted):
+    forward = [[(s + j) % 20 for j in range(4)] for s in range(20)]
+    backward = [row[::-1] for row in forward]
+    found = fitted[name].recommend(history=forward, k=1, exclude_seen=False).lists()
+    assert np.mean([top == [(row[-1] + 1) % 20] for row, top in zip(forward, found, strict=True)]) > 0.9
+    found = fitted[name].recommend(history=backward, k=1, exclude_seen=False).lists()
+    assert np.mean([top == [(row[0] + 1) % 20] for row, top in zip(backward, found, strict=True)]) < 0.5
+    flat = tm.ImplicitALS(factors=16).fit(walks())
+    same = [flat.recommend(history=rows, k=1).lists() for rows in (forward, backward)]
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_time_is_the_order_not_the_row(name):
+    data = walks(users=10, at=True)
+    mixed = data.select(np.random.default_rng(0).permutation(len(data)))
+    model = replace(MODELS[name], epochs=2)
+    one, other = (replace(model).fit(part)._fitted.state for part in (data, mixed))
+    order = [one.items[data.items.encode(list(range(20)))], other.items[mixed.items.encode(list(range(20)))]]
+    np.testing.assert_array_equal(*order)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled", "gbce"])
+def test_every_loss_learns_the_ring(loss):
+    model = tm.SASRec(epochs=60 if loss == "gbce" else 10, loss=loss, negatives=15, **SMALL).fit(walks())
+    found = model.recommend(history=[[s, (s + 1) % 20] for s in range(20)], k=1).lists()
+    assert np.mean([top == [(s + 2) % 20] for s, top in enumerate(found)]) > 0.9
+
+
+def test_only_the_most_recent_items_are_looked_at(fitted):
+    for name, looks_at in (("sasrec", 8), ("bert4rec", 7), ("gru4rec", 8)):
+        model, recent = fitted[name], [i * 3 % 20 for i in range(looks_at)]
+        long = [i for i in range(20) if i not in recent] + recent
+        one, other = (model.recommend(history=[row], k=20, exclude_seen=False) for row in (recent, long))
+        assert one.scores.tobytes() == other.scores.tobytes()
+        shorter = model.recommend(history=[recent[1:]], k=20, exclude_seen=False)
+        assert shorter.scores.tobytes() != one.scores.tobytes()
+
+
+def films() -> Dataset:
+    """Odd and even items alternate; item 40 is odd by its features, and nobody has taken it."""
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(0, 20, (80, 3)) * 2
+    taken = [i for row in pairs for i in (row[0], row[1] + 1, row[2])]
+    return Dataset.from_interactions(
+        {"user": np.repeat(np.arange(80), 3), "item": taken},
+        item_features=pl.DataFrame(
+            {
+                "item": np.arange(41),
+                "kind": [["odd"] if i % 2 or i == 40 else ["even"] for i in range(41)],
+                "price": [float(i % 2) for i in range(41)],
+            }
+        ),
+    )
+
+
+def test_features_speak_for_an_item_that_nobody_took():
+    spec = FeatureSpec(item=(Bag("kind"), Numeric("price")))
+    model = tm.SASRec(features=spec, epochs=20, **SMALL).fit(films())
+    assert np.isfinite(model.predict([0], [40])).all()
+    even = [[i] for i in range(0, 40, 4)]
+    ranks = [row.index(40) for row in model.recommend(history=even, k=41, exclude_seen=False).lists()]
+    assert np.mean(ranks) < 20.5, "after an even item come odd ones"
+    ids = tm.SASRec(epochs=1, **SMALL).fit(films())
+    assert np.isnan(ids.predict([0], [40])).all()
+    assert 40 not in ids.recommend([0], k=41).lists()[0]
+
+
+def test_features_that_are_none_are_refused():
+    with pytest.raises(DataError, match="expected features of items beside their ids"):
+        tm.SASRec(features=FeatureSpec(user=(Bag("kind"),)), **SMALL).fit(films())
+
+
+def test_a_history_of_which_nothing_is_known_gets_no_scores(fitted):
+    model = tm.SASRec(epochs=1, **SMALL).fit(films())
+    found = model.recommend(history=[[40], [40, 1]], k=3)
+    assert found.lists()[0] == []
+    assert found.lists()[1] == model.recommend(history=[[1]], k=3, deny=[40]).lists()[0]
+
+
+KILLED = """
+    import sys
+    import numpy as np
+    import tastemaker as tm
+    from tastemaker import Dataset
+    from tastemaker.progress import Progress, Task, use
+
+    class Told(Progress, Task):
+        def start(self, task, total, unit=""):
+            return self
+        def advance(self, steps=1, **figures):
+            print("epoch", flush=True)
+            sys.stdin.readline()
+
+    rng = np.random.default_rng(0)
+    data = Dataset.from_interactions({"user": rng.integers(0, 60, 900), "item": rng.integers(0, 40, 900)})
+    model = getattr(tm, sys.argv[4])(
+        factors=8, length=6, epochs=4, loss=sys.argv[2], validation_fraction=0.5, checkpoint=sys.argv[1], device="cpu"
+    )
+    with use(Told()):
+        model.fit(data)
+    model.save(sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"), [("SASRec", "softmax"), ("SASRec", "sampled"), ("GRU4Rec", "softmax")]
+)
+def test_kill_9_and_go_on_gives_the_same_bits(tmp_path, name, loss):
+    def start(checkpoint: str, saved: str) -> subprocess.Popen[str]:
+        command = [
+            sys.executable,
+            "-c",
+            textwrap.dedent(KILLED),
+            str(tmp_path / checkpoint),
+            loss,
+            str(tmp_path / saved),
+            name,
+        ]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ})
+
+    def run_through(process: subprocess.Popen[str]) -> None:
+        process.communicate("\n" * 9, timeout=120)
+        assert process.returncode == 0
+
+    run_through(start("a", "through"))
+    process = start("b", "resumed")
+    assert process.stdout is not None
+    assert process.stdin is not None
+    for _ in range(2):
+        assert process.stdout.readline() == "epoch\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    run_through(start("b", "resumed"))
+    states = [next((tmp_path / saved).rglob("state.safetensors")) for saved in ("through", "resumed")]
+    assert states[0].read_bytes() == states[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_model_answers_without_torch(name, fitted, tmp_path):
+    model = fitted[name]
+    expected = model.recommend([0, 1], k=4).lists() + model.recommend(history=[[3, 4]], k=4).lists()
+    folder = model.save(tmp_path / "saved")
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import tastemaker as tm\n"
+        f"model = tm.load({str(folder)!r})\n"
+        "print(model.recommend([0, 1], k=4).lists() + model.recommend(history=[[3, 4]], k=4).lists())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [str(expected)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 3}, "heads must divide factors, got 3 heads for 64 factors"),
+        ({"loss": "bpr"}, "loss must be one of"),
+        ({"length": 1}, "length must be a whole number of at least 2"),
+        ({"patience": 2}, "patience needs a validation_fraction"),
+        ({"validation_fraction": 1.5}, "validation_fraction"),
+        ({"calibration": 2.0}, "calibration"),
+    ],
+)
+def test_hyper_parameters_that_make_no_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        tm.SASRec(**options)
+
+
+def test_a_share_to_hide():
+    with pytest.raises(ValueError, match="hide must be a number above 0"):
+        tm.BERT4Rec(hide=0.0)
+
+
+def test_without_torch_a_fit_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tastemaker\[neural\]'"):
+        tm.SASRec(epochs=1).fit(walks())
