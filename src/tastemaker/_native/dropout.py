@@ -1,4 +1,4 @@
-"""Dropout in training, with its NumPy twin: what is left out follows from a key, so that nothing need be kept for the gradient."""
+"""Dropout in training, with its NumPy twin: a key tells what is left out, so that nothing need be kept for the gradient."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -88,7 +88,9 @@ def sync(path: Path) -> None:
     """Have the system write a file or folder to disk, where it knows how to."""
     if os.name == "nt" and path.is_dir():
         return
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows flushes what may be written
+    handle = os.open(
+        path, os.O_RDWR if os.name == "nt" else os.O_RDONLY
+    )  # Windows flushes what may be written
     try:
         os.fsync(handle)
     finally:
