@@ -288,7 +288,7 @@ def main() -> None:
         f"them filtered; {machine()}; {date.today():%d %B %Y}. Lists: milliseconds, median / 99th percentile / processor a "
         "list. Events: a second on disk, and the share of the core that took."
     )
-    rows = []
+    rows, judged = [], {}
     for items, neural in itertools.product(args.items, (False, True)):
         with made(args.folder, items, neural) as folder:
             if args.prepare:
@@ -301,10 +301,12 @@ def main() -> None:
         rows.append([f"{items:,} items{', DeepFM' if neural else ''}", *lists, *posted])
         print(rows[-1], flush=True)
         if items == 100_000 and not neural:
-            _judge(section, found)
+            judged = found
     if args.prepare:
         return
     section.table(["", *(f"{r:g} lists/s" for r in args.rates), "events singly", "events by 100"], rows)
+    if judged:
+        _judge(section, judged)
     print(section.markdown())
     if args.write:
         write([section])

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 import tastemaker
 from tastemaker.service.api import catalogue, events, operations, problems, recommendations
 from tastemaker.service.api.documents import with_schemas
+from tastemaker.service.api.express import Express
 from tastemaker.service.api.guard import Guard, Limits
 from tastemaker.service.api.security import Access, KeyFirst, check_listening
 from tastemaker.service.engine import Engine
@@ -81,7 +82,8 @@ def create_app(engine: Engine, settings: Settings | None = None) -> ASGIApp:
     names = frozenset(map(str.lower, settings.hosts))
     if is_open and not names:
         names = _LOCAL_NAMES | {settings.host}
-    return Guard(app, settings.limits, origins, names, engine.telemetry.request)
+    express = Express(app, access, lambda wish: recommendations.listed(wish, engine))
+    return Guard(express, settings.limits, origins, names, engine.telemetry.request)
 
 
 def _allow_origins(app: FastAPI, origins: frozenset[str]) -> None:

@@ -240,7 +240,7 @@ def test_the_store_cut_off_leaves_lists_that_say_so(shop: Shop, monkeypatch: pyt
     shop.run(shop.engine.person("alice"))
     shop.store._database.close()
     monkeypatch.setattr(shop.store._database, "reading", gone)
-    monkeypatch.setattr(shop.store._database, "glancing", gone)
+    monkeypatch.setattr(shop.store._database, "glance", gone)
     found = shop.list_for("alice", k=200, explore=False)
     assert "features" in found["meta"]["degraded"]
     assert found["meta"]["feature_age"] is not None

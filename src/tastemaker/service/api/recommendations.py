@@ -19,8 +19,9 @@ from tastemaker.service.api.problems import ProblemError, responses
 from tastemaker.service.api.security import needs
 from tastemaker.service.api.state import EngineOf
 from tastemaker.service.asks import Answer, Ask, Taken
+from tastemaker.service.engine import Engine
 
-__all__ = ["router"]
+__all__ = ["listed", "router"]
 
 router = APIRouter(prefix="/v1", tags=["recommendations"], dependencies=[Depends(needs("recommend"))])
 _ERRORS = responses(401, 403, 413, 422, 429, 503)
@@ -30,6 +31,11 @@ _IdPath = Annotated[str, Path(max_length=256)]
 @router.post("/recommendations", response_model=RecommendationResponse, responses=_ERRORS)
 async def recommend(body: RecommendationRequest, engine: EngineOf) -> Response:
     """The best items for a user, a session or next to given items; logged with the probability of each slot."""
+    return await listed(body, engine)
+
+
+async def listed(body: RecommendationRequest, engine: Engine) -> Response:
+    """The answer to a request for a list."""
     return _sent(await engine.recommend(_ask(body, k=body.k, seeds=body.seed_items, source=body.source)))
 
 

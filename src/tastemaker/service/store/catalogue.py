@@ -17,6 +17,7 @@ from tastemaker.service.store.tables import items, settings, users
 from tastemaker.service.store.values import chunks, complaint_about_id, from_json, now, to_json
 
 __all__ = [
+    "GLANCE",
     "Change",
     "Item",
     "RejectedRows",
@@ -28,7 +29,6 @@ __all__ = [
     "hidden",
     "putting",
     "read_items",
-    "read_user",
     "read_users",
 ]
 
@@ -213,7 +213,6 @@ def changes(connection: sa.Connection, after: int, limit: int) -> list[Change]:
 _ITEM = sa.select(items.c.item_id, items.c.features, items.c.updated).where(items.c.deleted.is_(None))
 _USER = sa.select(users.c.user_id, users.c.features, users.c.updated)
 _SOME: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-_THE_USER = _USER.where(users.c.user_id == sa.bindparam("id"))
 _THESE_ITEMS = _ITEM.where(items.c.item_id.in_(_SOME))
 _THESE_USERS = _USER.where(users.c.user_id.in_(_SOME))
 
@@ -239,10 +238,8 @@ def read_users(connection: sa.Connection, user_ids: Sequence[str]) -> list[User]
     return [found[id_] for id_ in user_ids if id_ in found]
 
 
-def read_user(connection: sa.Connection, user_id: str) -> User | None:
-    """The user with this id; None if there is no row."""
-    row = connection.execute(_THE_USER, {"id": user_id}).one_or_none()
-    return None if row is None else User(row[0], from_json(row[1]), row[2])
+GLANCE = "SELECT features, updated FROM users WHERE user_id = ?"
+"""For :meth:`Database.glance`."""
 
 
 def hidden(connection: sa.Connection) -> list[str]:

@@ -4,7 +4,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -72,7 +72,6 @@ class Database:
                 **options,
             )
             self._writer = sa.create_engine(self.url, pool_size=1, max_overflow=0, **options)
-            self._hasty = self._reader
             sa.event.listen(self._writer, "connect", _prepare_postgres)
 
     @contextmanager
@@ -85,15 +84,23 @@ class Database:
         with self._translated(), self._reader.connect() as connection:
             yield connection
 
-    @contextmanager
-    def glancing(self) -> Iterator[sa.Connection]:
-        """As :meth:`reading`; in SQLite it fails at once where it would have to wait for another process.
+    def glance(self, statement: str, value: str) -> tuple[Any, ...] | None:
+        """The first row that SQLite finds, asked by nothing but its driver, in a fraction of the time; None if there is none.
+
+        Args:
+            statement: with one question mark.
+            value: in its place.
 
         Raises:
-            StoreUnavailable: if the database cannot be read now.
+            StoreUnavailable: if the database cannot be read, also where that would mean to wait for another process.
         """
-        with self._translated(), self._hasty.connect() as connection:
-            yield connection
+        with self._translated(), closing(self._hasty.raw_connection()) as connection:
+            try:
+                found = connection.driver_connection.execute(statement, (value,)).fetchone()  # type: ignore[union-attr]
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"the database {self.url!r} is unavailable: {error}") from error
+        row: tuple[Any, ...] | None = found
+        return row
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
@@ -144,7 +151,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        for engine in (self._reader, self._hasty, self._writer):
+        for engine in (self._reader, self._writer, *([self._hasty] if self.sqlite else [])):
             engine.dispose()
 
 

@@ -26,6 +26,7 @@ from tastemaker.service.store.keys import Keys
 from tastemaker.service.store.tables import events, items
 from tastemaker.service.store.upgrade import require_newest
 from tastemaker.service.store.upgrade import upgrade as upgrade_tables
+from tastemaker.service.store.values import from_json
 from tastemaker.service.store.writer import Writer
 
 __all__ = ["Store"]
@@ -235,8 +236,10 @@ class Store:
             user_id: any id.
             wait: for other processes, where one keeps SQLite's file to itself; else that is a StoreUnavailable.
         """
-        with self._database.reading() if wait else self._database.glancing() as connection:
-            return catalogue.read_user(connection, user_id)
+        if wait or not self.at_hand:
+            return next(iter(self.users([user_id])), None)
+        row = self._database.glance(catalogue.GLANCE, user_id)
+        return None if row is None else User(user_id, from_json(row[0]), row[1])
 
     def users(self, user_ids: Sequence[str]) -> list[User]:
         """The users with these ids, in this order, without those that have no row."""
