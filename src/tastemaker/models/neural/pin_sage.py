@@ -1,6 +1,7 @@
 """PinSage: vectors of items from their content and that of the items near them, for items never seen too."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +34,11 @@ class PinSageState(State):
     """
 
     item_vectors: Float32
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """bool[items]: which have a vector."""
+        return np.asarray(self.item_vectors.any(axis=1))
 
 
 @dataclass(eq=False, kw_only=True)
@@ -153,12 +159,13 @@ class PinSage(DotProduct[PinSageState]):
         """float32[q, factors]: the mean over the history; NaN if there is nothing in it that has a vector."""
         state, history = fitted.state, queries.history
         mean = times_dense(Csr(history.indptr, history.indices, _shares(state, history)), state.item_vectors)
-        mean[~mean.any(axis=1)] = np.nan
+        reached = np.bincount(history.rows()[state.known[history.indices]], minlength=len(history)) > 0
+        mean[~reached] = np.nan
         return mean
 
     def _item_vectors(self, fitted: Fitted[PinSageState]) -> Float32:
-        vectors = fitted.state.item_vectors
-        return np.where(vectors.any(axis=1)[:, None], vectors, np.float32(np.nan))
+        state = fitted.state
+        return np.where(state.known[:, None], state.item_vectors, np.float32(np.nan))
 
     def _diversity_vectors(self, fitted: Fitted[PinSageState]) -> Float32:
         return fitted.state.item_vectors
@@ -173,6 +180,7 @@ class PinSage(DotProduct[PinSageState]):
 
 def _shares(state: PinSageState, history: History) -> Float32:
     """float32[entries]: the weight of each entry as a share of those in its row that have a vector."""
-    weight = np.where(state.item_vectors.any(axis=1)[history.indices], history.weight, np.float32(0))
+    weight = np.where(state.known[history.indices], history.weight, np.float32(0))
     total = np.bincount(history.rows(), weight, len(history))
-    return (weight / np.repeat(np.where(total > 0, total, 1), history.lengths)).astype(np.float32)
+    shares: Float32 = (weight / np.repeat(np.where(total > 0, total, 1), history.lengths)).astype(np.float32)
+    return shares

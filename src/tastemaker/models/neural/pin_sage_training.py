@@ -35,12 +35,12 @@ _HARD = (5, 15)  # ranks of hard negatives among the visited, as multiples of th
 class HiddenNeighbors(Dropout):
     """Which items are seen without their neighbours in a step, so that content learns to speak for itself."""
 
-    def forward(self, values: Tensor, row: Tensor) -> Tensor:
-        """float32[entries]: the values, 0 in the rows that are hidden."""
-        if not self.training or self.rate == 0 or not len(row):
-            return values
-        keep = torch.rand(int(row[-1]) + 1, generator=self.generator, device=row.device) >= self.rate
-        return values * keep[row]
+    def forward(self, x: Tensor) -> Tensor:
+        """float32[entries]: 0 where the item is hidden, else 1; x is int64[entries], the item of each, ascending."""
+        keep = torch.ones(int(x[-1]) + 1 if len(x) else 0, device=x.device)
+        if self.training and self.rate:
+            keep.bernoulli_(1 - self.rate, generator=self.generator)
+        return keep[x]
 
 
 class _Layer(NamedTuple):
@@ -103,7 +103,7 @@ class Sage(nn.Module):
         layers = []
         for _ in self.of_both:
             near = self.near.take(items)
-            value = self.hide(near.value, near.row())
+            value = near.value * self.hide(near.row())
             both = torch.cat([items, near.column.long()])
             below, place = torch.unique(both, return_inverse=True)
             own, column = place[: len(items)], place[len(items) :].to(torch.int32)
