@@ -88,3 +88,11 @@ def test_what_is_no_number_stays():
     x = np.full(1000, np.nan, np.float32)
     native.relu_dropout(x, 0, 0.5)
     assert 400 < np.isnan(x).sum() < 600
+
+
+def test_dropout_and_its_twin():
+    x = np.random.default_rng(0).normal(size=5000).astype(np.float32)
+    found = native.dropout(x, 2**32 - 5, 0.3)
+    np.testing.assert_array_equal(found, native.dropout_numpy(x, 2**32 - 5, 0.3))
+    assert (found != 0).mean() == pytest.approx(0.7, abs=0.02)
+    assert ((found != 0) != (native.dropout(x, 7, 0.3) != 0)).any()
