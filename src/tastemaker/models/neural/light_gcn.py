@@ -52,8 +52,8 @@ class LightGCN(DotProduct[LightGCNState]):
     counts alike, whatever its rating or weight, unless the weight is 0.
 
     The whole graph is smoothed forth and back in every step, on a CPU by one pass of our own kernel a layer. So the defaults are
-    large batches, of which an epoch has few, with a learning rate to match; the authors have 2,048 and 0.001. Same seed, same bits on a CPU, with any number of threads; a fit that goes on from its ``checkpoint``
-    after a kill ends with them, too.
+    large batches, of which an epoch has few, with a learning rate to match; the authors have 2,048 and 0.001. Same seed, same
+    bits on a CPU, with any number of threads; a fit that goes on from its ``checkpoint`` after a kill ends with them, too.
 
     A known user has the vector of the training. A new one with n items is a new node with e⁰ = 0 whose items stay as they are:
 
