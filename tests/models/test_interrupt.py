@@ -33,6 +33,14 @@ class Impatient(Progress, Task):
             self.timer.start()
 
 
+@pytest.fixture(autouse=True)
+def _listening():
+    """Ctrl-C is ignored by what a script starts in the background; here it counts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(0)
