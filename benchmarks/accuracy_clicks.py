@@ -113,7 +113,14 @@ ENTRIES = (
         0.8985,
         trials=5,
     ),
-    Entry(DEEPCTR, None, DEEP, trials=5),
+    Entry(
+        DEEPCTR,
+        None,
+        DEEP,
+        {"learning_rate": 0.002199, "regularization": 5.039e-05, "dropout": 0.03552},
+        0.8970,
+        trials=5,
+    ),
 )
 
 # The difference of the AUC of the first to that of the second that is asked for; None: above 0 beyond the 95 % interval.
