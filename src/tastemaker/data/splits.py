@@ -355,6 +355,7 @@ def _row_numbers(rows: ArrayLike, n: int, name: str) -> NDArray[np.int64]:
 
 
 def require_times(data: Dataset) -> None:
+    """Refuse data without times, which cannot be parted by them."""
     if data.schema.timestamp is None:
         raise DataError(
             f"{data.schema.name} has no times; build it with timestamp=<column>, or split another way"

@@ -52,14 +52,15 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def stopping(patience: Any, validation_fraction: Any) -> None:
+def stopping(patience: Any, validation_fraction: Any, most: float = 0.5) -> None:
     """Refuse a ``patience`` that is no number of epochs (None: never stop early), or has nothing to tell the best epoch from.
 
     Args:
         patience: epochs without a better one after which a fit stops.
-        validation_fraction: the share of the examples that is held out to tell the best one, half of them at most.
+        validation_fraction: the share of the examples that is held out to tell the best one.
+        most: what it may be at most.
     """
-    between("validation_fraction", validation_fraction, high=0.5)
+    between("validation_fraction", validation_fraction, high=most)
     if patience is None:
         return
     whole("patience", patience)

@@ -12,7 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, flag, one_of, whole
+from tastemaker.models.checks import between, flag, one_of, stopping, whole
 from tastemaker.models.neural.sequences import Sequences
 from tastemaker.models.neural.specs import FeatureSpec, as_spec
 from tastemaker.models.similarity import cosines
@@ -115,13 +115,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
         between("calibration", self.calibration, high=1.0)
         flag("decay", self.decay)
         between("dropout", self.dropout, high=0.95)
-        between("validation_fraction", self.validation_fraction, high=1.0)
-        if self.patience is not None:
-            whole("patience", self.patience)
-            if not self.validation_fraction:
-                raise ValueError(
-                    "patience needs a validation_fraction above 0, from which the best epoch is told"
-                )
+        stopping(self.patience, self.validation_fraction, most=1.0)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The features as text; not the place of the checkpoint."""
