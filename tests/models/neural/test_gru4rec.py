@@ -6,11 +6,11 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 import tastemaker as tm
+from models.neural.sequence_data import sequences_of, shaken, told
 from tastemaker.models.neural.gru4rec import RecurrentState, _Reader
 from tastemaker.models.neural.item_vectors import ItemVectors
 from tastemaker.models.neural.recurrence import Units, by_step, gated_units
 from tastemaker.models.neural.recurrent_network import RecurrentNetwork
-from tastemaker.models.neural.sequences import Sequences
 from tastemaker.models.neural.training import generator_for
 
 ITEMS, FACTORS, HIDDEN = 12, 8, 5
@@ -20,24 +20,7 @@ ROWS = [[5, 3], [3, 1, 4, 1, 5, 9, 2, 6], [7], [11, 0, 2]]
 def random_network(layers: int) -> RecurrentNetwork:
     model = tm.GRU4Rec(factors=FACTORS, hidden=HIDDEN, layers=layers, dropout=0.5)
     items = ItemVectors(np.ones(ITEMS, bool), FACTORS, generator_for(0, -1))
-    network = RecurrentNetwork(items, model, generator_for(1, -1))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(torch.empty_like(parameter).normal_(0, 0.4, generator=generator))
-    return network.eval()
-
-
-def sequences_of(*rows: list[int]) -> Sequences:
-    return Sequences(np.cumsum([0, *map(len, rows)]), np.array([i for row in rows for i in row], np.int32))
-
-
-def told(network: RecurrentNetwork, *rows: list[int]) -> list[torch.Tensor]:
-    """What the network in torch tells at each item of each sequence."""
-    items = torch.tensor([i for row in rows for i in row])
-    lengths = torch.tensor([len(row) for row in rows])
-    with torch.no_grad():
-        return list(torch.split(network(network.items(), items, lengths), lengths.tolist()))
+    return shaken(RecurrentNetwork(items, model, generator_for(1, -1)))
 
 
 def by_hand(state: RecurrentState, row: list[int]) -> np.ndarray:

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 import tastemaker as tm
+from models.neural.sequence_data import sequences_of, shaken, told
 from tastemaker.data import Dataset
 from tastemaker.errors import DataError, MissingExtraError
 from tastemaker.models.neural.attention import _padded, attention
 from tastemaker.models.neural.item_vectors import ItemVectors
 from tastemaker.models.neural.sequence_training import ndcg_of_last
-from tastemaker.models.neural.sequences import HeldOut, Sequences
+from tastemaker.models.neural.sequences import HeldOut
 from tastemaker.models.neural.specs import Bag, FeatureSpec, Numeric
 from tastemaker.models.neural.training import generator_for
 from tastemaker.models.neural.transformer import Shape, TransformerState, _Reader
@@ -30,24 +31,7 @@ ITEMS, FACTORS = 12, 8
 def random_network(causal: bool, length: int = 9) -> TransformerNetwork:
     shape = Shape(FACTORS, heads=2, blocks=2, hidden=10, length=length, causal=causal)
     items = ItemVectors(np.ones(ITEMS, bool), FACTORS, generator_for(0, -1))
-    network = TransformerNetwork(items, shape, 0.5, generator_for(1, -1))
-    generator = torch.Generator().manual_seed(4)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(torch.empty_like(parameter).normal_(0, 0.4, generator=generator))
-    return network.eval()
-
-
-def sequences_of(*rows: list[int]) -> Sequences:
-    return Sequences(np.cumsum([0, *map(len, rows)]), np.array([i for row in rows for i in row], np.int32))
-
-
-def told(network: TransformerNetwork, *rows: list[int]) -> list[torch.Tensor]:
-    """What the network in torch tells at each item of each sequence."""
-    items = torch.tensor([i for row in rows for i in row])
-    lengths = torch.tensor([len(row) for row in rows])
-    with torch.no_grad():
-        return list(torch.split(network(network.items(), items, lengths), lengths.tolist()))
+    return shaken(TransformerNetwork(items, shape, 0.5, generator_for(1, -1)))
 
 
 def by_hand(state: TransformerState, shape: Shape, row: list[int]) -> np.ndarray:
