@@ -23,10 +23,6 @@ from tastemaker.models.base import Recommender
 METRICS = ("recall@10", "ndcg@10")
 SAMPLED = 100  # random items beside the right one, in the figures that are labelled so
 CHECKPOINTS = HERE.parent / "artifacts" / "sequences"
-TOLD = {
-    "validation_fraction": 1.0,
-    "patience": 8,
-}  # the last item of everybody's learning part tells the best epoch
 PUBLISHED = {
     "HSTU, large": (0.329, 0.189),
     "SASRec of RecTools, full softmax": (0.306, 0.178),
@@ -39,19 +35,21 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model, whose ``epochs`` are the most, and what it has to reach on the test part."""
+    """A model, whose ``epochs`` are the most, what it has to reach on the test part, and how long a fit waits for a better epoch."""
 
     label: str
     model: Recommender[Any]
     least: tuple[float, ...] = ()
+    patience: int = 8
 
     @property
     def checkpoint(self) -> Path:
         return CHECKPOINTS / self.label
 
     def ready(self) -> Recommender[Any]:
-        """The model, told by the validation part which epoch to keep."""
-        return replace(self.model, **TOLD, checkpoint=self.checkpoint)
+        """The model; the last item of everybody's learning part tells which epoch it keeps."""
+        told: dict[str, Any] = {"validation_fraction": 1.0, "patience": self.patience}
+        return replace(self.model, **told, checkpoint=self.checkpoint)
 
     def course(self) -> list[float]:
         """NDCG@10 of the validation part after each epoch."""
@@ -62,7 +60,7 @@ class Entry:
 ENTRIES = (
     Entry("SASRec", tm.SASRec(learning_rate=2e-3, decay=True, epochs=20), least=(0.290, 0.165)),
     Entry("GRU4Rec", tm.GRU4Rec(learning_rate=3e-3, decay=True, epochs=15), least=(0.270, 0.150)),
-    Entry("BERT4Rec", tm.BERT4Rec(learning_rate=2e-3, epochs=100)),
+    Entry("BERT4Rec", tm.BERT4Rec(heads=2, learning_rate=2e-3, decay=True, epochs=300), patience=40),
 )
 
 

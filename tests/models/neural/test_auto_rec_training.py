@@ -1,9 +1,5 @@
-"""How AutoRec learns: the loss by hand, what is hidden, early stopping, the same bits after a kill and with any threads."""
+"""How AutoRec learns: the loss by hand, what is hidden, early stopping, the same bits with any threads."""
 
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,53 +138,6 @@ def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
     finally:
         _native.set_threads(before)
     assert found[0] == found[1] == found[2]
-
-
-KILLED = """
-import os, signal, sys
-import numpy as np
-import tastemaker as tm
-from tastemaker.progress import Progress, Task, use
-
-class Deadly(Progress, Task):
-    done = 0
-    def start(self, task, total, unit=""):
-        return self
-    def advance(self, steps=1, **figures):
-        self.done += steps
-        if self.done == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-rng = np.random.default_rng(0)
-rows = {"user": rng.integers(0, 60, 1500), "item": rng.integers(0, 40, 1500), "rating": rng.integers(1, 6, 1500)}
-data = tm.Dataset.from_interactions(rows, rating="rating")
-options = {"factors": 8, "epochs": 6, "hide": 0.2, "validation_fraction": 0.1, "batch_size": 16, "device": "cpu"}
-with use(Deadly()):
-    resumed = tm.AutoRec(**options, checkpoint=sys.argv[1]).fit(data)
-whole = tm.AutoRec(**options).fit(data)
-for name in ("encoder", "hidden_bias", "decoder", "output_bias"):
-    there, here = (getattr(model._fitted.state, name).tobytes() for model in (whole, resumed))
-    print(name, there == here)
-"""
-
-
-def test_kill_9_and_go_on_gives_the_same_bits(tmp_path: Path) -> None:
-    def run(dies_after: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", KILLED, str(tmp_path / "training"), str(dies_after)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert run(dies_after=3).returncode == -signal.SIGKILL
-    went_on = run(dies_after=0)
-    assert went_on.stdout.split() == [
-        "encoder",
-        "True",
-        "hidden_bias",
-        "True",
-        "decoder",
-        "True",
-        "output_bias",
-        "True",
-    ], went_on.stderr
 
 
 @KINDS

@@ -1,17 +1,17 @@
 """That a fit which was killed goes on as if nothing had been, and from a checkpoint of its own alone."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import tastemaker as tm
 from models.neural.training_data import bits, fit_deep, fit_line
 from tastemaker.errors import FitError
+from tastemaker.progress import Progress, Task, use
 
 
 def test_going_on_from_a_checkpoint_is_as_if_it_had_run_through(tmp_path):
@@ -58,54 +58,72 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
             fit_line(epochs=1, checkpoint=file)
 
 
-KILLED = """
-    import sys, time
-    from pathlib import Path
-    import numpy as np
-    from tastemaker import Dataset, NeuMF
-    from tastemaker.progress import Progress, Task, use
+class Deadly(Progress, Task):
+    """Kills its process after so many epochs, the moment that it is told of the last one."""
 
-    class Slow(Progress, Task):
-        def start(self, task, total, unit=""):
-            return self
-        def advance(self, steps=1, **figures):
-            print("epoch", flush=True)
-            time.sleep(float(sys.argv[2]))
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
 
+    def start(self, task: str, total: int, unit: str = "") -> Task:
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        self.left -= steps
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fit(name, options, rows, saved, dies_after=0):
+    with use(Deadly(dies_after)):
+        model = getattr(tm, name)(**options).fit(tm.Dataset.from_interactions(rows, rating="rating"))
+    model.save(saved)
+
+
+PRELOADED = ["polars", "pytest", "tastemaker.models.neural.training", "torch._dynamo"]  # slow to import
+SMALL = {"factors": 8, "epochs": 4}
+READER = {**SMALL, "length": 6, "validation_fraction": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "deaths"),
+    [
+        # while GMF is learned, then MLP, then both
+        ("NeuMF", {"factors": 4, "tower": [8, 8], "epochs": 3, "pretraining": 5, "decay": True}, (1, 6, 7)),
+        ("AutoRec", {**SMALL, "hide": 0.2, "validation_fraction": 0.1, "batch_size": 16}, (2,)),
+        ("SASRec", {**READER, "loss": "softmax"}, (2,)),
+        ("SASRec", {**READER, "loss": "sampled"}, (2,)),
+        ("BERT4Rec", {**READER, "decay": True}, (2,)),
+        ("GRU4Rec", READER, (2,)),
+        ("LightGCN", {**SMALL, "batch_size": 256}, (1, 3)),
+        ("PinSage", SMALL, (1, 3)),
+    ],
+)
+def test_kill_9_and_go_on_gives_the_same_bits(tmp_path, name, options, deaths):
     rng = np.random.default_rng(0)
-    data = Dataset.from_interactions({"user": rng.integers(0, 60, 1500), "item": rng.integers(0, 40, 1500)})
-    model = NeuMF(
-        factors=4, tower=(8, 8), epochs=3, pretraining=5, decay=True,
-        validation_fraction=0.1, checkpoint=sys.argv[1], device="cpu"
-    )
-    with use(Slow()):
-        model.fit(data)
-    model.save(sys.argv[3])
-"""
+    rows = {
+        "user": rng.integers(0, 60, 1500),
+        "item": rng.integers(0, 40, 1500),
+        "rating": rng.integers(1, 6, 1500),
+    }
+    options = {**options, "device": "cpu"}
+    fit(name, options, rows, tmp_path / "through")
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(PRELOADED)
 
+    def run(dies_after: int) -> int | None:
+        told = {**options, "checkpoint": tmp_path / "state"}
+        process = processes.Process(target=fit, args=(name, told, rows, tmp_path / "resumed", dies_after))
+        process.start()
+        process.join(timeout=120)
+        return process.exitcode
 
-def test_kill_9_and_go_on_gives_the_same_bits(tmp_path):
-    script = textwrap.dedent(KILLED)
-
-    def start(checkpoint: Path, pause: float, saved: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", script, str(checkpoint), str(pause), str(tmp_path / saved)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
-
-    through = start(tmp_path / "a", 0, "through")
-    through.communicate(timeout=120)
-    assert through.returncode == 0
-    for epochs in (1, 6, 7):  # while GMF is learned, then MLP, then both
-        process = start(tmp_path / "b", 0.3, "resumed")
-        assert process.stdout is not None
-        for _ in range(epochs):
-            assert process.stdout.readline() == "epoch\n"
-        time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL
+    for epochs in deaths:
+        assert run(dies_after=epochs) == -signal.SIGKILL
     assert not (tmp_path / "resumed").exists()
-    last = start(tmp_path / "b", 0, "resumed")
-    last.communicate(timeout=120)
-    assert last.returncode == 0
-    states = [next((tmp_path / saved).rglob("state.safetensors")) for saved in ("through", "resumed")]
-    assert states[0].read_bytes() == states[1].read_bytes()
+    assert run(dies_after=0) == 0
+    assert state(tmp_path / "resumed") == state(tmp_path / "through")
+
+
+def state(saved: Path) -> bytes:
+    """All that a model has learned."""
+    return next(saved.rglob("state.safetensors")).read_bytes()

@@ -1,10 +1,7 @@
-"""SASRec, BERT4Rec and GRU4Rec: the forward pass by hand, what each may see, what order teaches, and going on after a kill."""
+"""SASRec, BERT4Rec and GRU4Rec: the forward pass by hand, what each may see, and what order teaches."""
 
-import os
-import signal
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -230,68 +227,6 @@ def test_a_history_of_which_nothing_is_known_gets_no_scores(fitted):
     found = model.recommend(history=[[40], [40, 1]], k=3)
     assert found.lists()[0] == []
     assert found.lists()[1] == model.recommend(history=[[1]], k=3, deny=[40]).lists()[0]
-
-
-KILLED = """
-    import sys
-    import numpy as np
-    import tastemaker as tm
-    from tastemaker import Dataset
-    from tastemaker.progress import Progress, Task, use
-
-    class Told(Progress, Task):
-        def start(self, task, total, unit=""):
-            return self
-        def advance(self, steps=1, **figures):
-            print("epoch", flush=True)
-            sys.stdin.readline()
-
-    rng = np.random.default_rng(0)
-    data = Dataset.from_interactions({"user": rng.integers(0, 60, 900), "item": rng.integers(0, 40, 900)})
-    model = getattr(tm, sys.argv[4])(
-        factors=8, length=6, epochs=4, loss=sys.argv[2], validation_fraction=0.5, checkpoint=sys.argv[1], device="cpu"
-    )
-    with use(Told()):
-        model.fit(data)
-    model.save(sys.argv[3])
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "loss"), [("SASRec", "softmax"), ("SASRec", "sampled"), ("GRU4Rec", "softmax")]
-)
-def test_kill_9_and_go_on_gives_the_same_bits(tmp_path, name, loss):
-    def start(checkpoint: str, saved: str) -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-c",
-            textwrap.dedent(KILLED),
-            str(tmp_path / checkpoint),
-            loss,
-            str(tmp_path / saved),
-            name,
-        ]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env={**os.environ})
-
-    def run_through(process: subprocess.Popen[str]) -> None:
-        process.communicate("\n" * 9, timeout=120)
-        assert process.returncode == 0
-
-    run_through(start("a", "through"))
-    process = start("b", "resumed")
-    assert process.stdout is not None
-    assert process.stdin is not None
-    for _ in range(2):
-        assert process.stdout.readline() == "epoch\n"
-        process.stdin.write("\n")
-        process.stdin.flush()
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    run_through(start("b", "resumed"))
-    states = [next((tmp_path / saved).rglob("state.safetensors")) for saved in ("through", "resumed")]
-    assert states[0].read_bytes() == states[1].read_bytes()
 
 
 @pytest.mark.parametrize("name", MODELS)
