@@ -19,7 +19,7 @@ import accuracy_ratings
 import accuracy_sequences
 from accuracy_gowalla import GOWALLA
 from accuracy_ncf import NCF
-from page import write
+from page import publish
 from side_by_side import Section
 
 TASKS: dict[str, Callable[[list[str], bool], Section]] = {
@@ -47,12 +47,7 @@ def main() -> bool:
         parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(TASKS)}")
     if args.models and args.write:
         parser.error("--write puts whole tables into the page, so it goes without --models")
-    done = [TASKS[name](args.models, args.tune) for name in args.tasks or TASKS]
-    for section in done:
-        print(section.markdown(), flush=True)
-    if args.write:
-        write(done)
-    return all(section.met for section in done)
+    return publish((TASKS[name](args.models, args.tune) for name in args.tasks or TASKS), args.write)
 
 
 if __name__ == "__main__":

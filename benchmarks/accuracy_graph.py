@@ -19,7 +19,7 @@ import numpy as np
 
 import tastemaker as tm
 from accuracy_gowalla import GOWALLA
-from page import write
+from page import publish
 from ratings import machine, threads
 from side_by_side import Section
 from tastemaker import _native
@@ -116,10 +116,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    section = run(args.folder, args.epochs)
-    print(section.markdown(), flush=True)
-    if args.write:
-        write([section])
+    publish([run(args.folder, args.epochs)], args.write)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A model, whose ``epochs`` are the most, what it has to reach on the test part, and how long a fit waits for a better epoch."""
+    """A model, whose ``epochs`` are the most; what it has to reach on the test part; how long a fit waits for a better epoch."""
 
     label: str
     model: Recommender[Any]

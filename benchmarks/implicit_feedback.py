@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from answering import evaluate, foldin, recommend, similar
-from page import PAGE, circumstances, write
+from page import PAGE, circumstances, publish
 from side_by_side import FIGURES, HERE, THREADS, Bench, Job, Section
 from synthetic import generate
 from tastemaker import _native
@@ -212,18 +212,11 @@ def main() -> bool:
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     _native.set_threads(THREADS)
-    done = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), args.rounds)
         generate(bench.data, args.scale)
-        for name in args.sections or SECTIONS:
-            section = SECTIONS[name](bench)
-            section.lines[:0] = [circumstances(bench), ""]
-            print(section.markdown(), flush=True)
-            done.append(section)
-            if args.write:
-                write([section])
-    return all(section.met for section in done)
+        names = args.sections or SECTIONS
+        return publish((SECTIONS[name](bench).begin(circumstances(bench)) for name in names), args.write)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from page import PAGE, circumstances, write
+from page import PAGE, circumstances, publish
 from side_by_side import HERE, Bench, Job, Section
 from synthetic import interactions
 
@@ -89,13 +89,8 @@ def main() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         users, _, _ = interactions(Path(folder), args.scale)
         bench = Bench(Path(folder), rounds=1)
-        sections = [fits(bench), everyone(bench, users)]
-        for section in sections:
-            section.lines[:0] = [circumstances(bench), ""]
-            print(section.markdown(), flush=True)
-    if args.write:
-        write(sections)
-    return all(section.met for section in sections)
+        sections = (fits(bench), everyone(bench, users))
+        return publish((section.begin(circumstances(bench)) for section in sections), args.write)
 
 
 if __name__ == "__main__":

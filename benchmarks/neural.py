@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from neural_data import clicks_ml_1m, implicit_ml_1m
-from page import PAGE, write
+from page import PAGE, publish
 from ratings import machine
 from side_by_side import HERE, Bench, Job, Section
 from tastemaker import _native
@@ -183,9 +183,9 @@ SECTIONS: dict[str, Callable[[Bench, int], Section]] = {
 }
 
 
-def circumstances(bench: Bench) -> str:
+def circumstances(bench: Bench, data: str = "MovieLens-1M") -> str:
     versions = ", ".join(f"{library} {version}" for library, version in sorted(bench.versions.items()))
-    return f"MovieLens-1M, {THREADS} thread, our kernels {_native.isa()}; {versions}; {machine()}; {date.today():%d %B %Y}."
+    return f"{data}, {THREADS} thread, our kernels {_native.isa()}; {versions}; {machine()}; {date.today():%d %B %Y}."
 
 
 def main() -> bool:
@@ -201,17 +201,11 @@ def main() -> bool:
     args = parser.parse_args()
     if unknown := set(args.sections) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    done = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), args.rounds, THREADS)
-        for name in args.sections or SECTIONS:
-            section = SECTIONS[name](bench, args.epochs)
-            section.lines[:0] = [circumstances(bench), ""]
-            print(section.markdown(), flush=True)
-            done.append(section)
-    if args.write:
-        write(done)
-    return all(section.met for section in done)
+        names = args.sections or SECTIONS
+        sections = (SECTIONS[name](bench, args.epochs).begin(circumstances(bench)) for name in names)
+        return publish(sections, args.write)
 
 
 if __name__ == "__main__":

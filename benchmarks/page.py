@@ -1,5 +1,6 @@
 """docs/benchmarks.md: what the benchmarks write, section by section."""
 
+from collections.abc import Iterable
 from datetime import date
 
 import numpy as np
@@ -26,6 +27,17 @@ def circumstances(bench: Bench) -> str:
         f"{users:,} users, {items:,} items, {pairs:,} pairs (`synthetic.py`, seed 0); {THREADS} threads, our kernels "
         f"{_native.isa()}; {versions}; {machine()}; {date.today():%d %B %Y}."
     )
+
+
+def publish(sections: Iterable[Section], into_page: bool) -> bool:
+    """Print each section when it is done, then write all into the page if wanted; whether their targets are met."""
+    done = []
+    for section in sections:
+        print(section.markdown(), flush=True)
+        done.append(section)
+    if into_page:
+        write(done)
+    return all(section.met for section in done)
 
 
 def write(sections: list[Section]) -> None:

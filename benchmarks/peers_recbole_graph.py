@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from peers_recbole import Run, pairs
-from vectors import ndcg
-from yardstick import serve
+from vectors import goes_on, ndcg
+from yardstick import peak_mb, serve
 
 
 def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
     """RecBole's own LightGCN; its L2 is on norms, not on their squares, unless ``require_pow``.
 
-    With ``steps`` an epoch is cut off after so many; with ``seconds`` no epoch begins when so many have passed.
+    With ``steps`` an epoch is cut off after so many; with ``seconds`` no epoch begins when so many have passed, with ``patience``
+    none after so many without a better value.
     """
     with np.load(task["data"]) as file:
         data = dict(file)
@@ -36,20 +37,28 @@ def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
     if "steps" in task:
         run.train = list(islice(iter(run.train), task["steps"]))
 
+    tests: list[float] = []
+
     @torch.no_grad()
     def judge() -> float:
         run.model.eval()
         found = run.model.forward()
         fields = ("user_id", "item_id")
-        vectors = (by_own_codes(run, *one) for one in zip(fields, found, data["shape"], strict=True))
-        return ndcg(*vectors, data)
+        users, items = (by_own_codes(run, *one) for one in zip(fields, found, data["shape"], strict=True))
+        tests.append(ndcg(users, items, data, "test"))
+        return ndcg(users, items, data)
 
-    reports: list[dict[str, Any]] = []
+    reports: dict[str, list[float]] = {"laps": [], "busy": [], "values": []}
     start = time.perf_counter()
-    while len(reports) < task["epochs"] and time.perf_counter() - start < task.get("seconds", math.inf):
-        reports.append(run.epochs(1, judge))
-    found = {name: [report[name][0] for report in reports] for name in ("laps", "busy", "values")}
-    return {**found, "peak": reports[-1]["peak"]}
+    while (
+        len(tests) < task["epochs"]
+        and time.perf_counter() - start < task.get("seconds", math.inf)
+        and goes_on(reports["values"], task.get("patience", task["epochs"]))
+    ):
+        epoch = run.epochs(1, judge)
+        for name, figures in reports.items():
+            figures += epoch[name]
+    return {**reports, "tests": tests, "peak": peak_mb()}
 
 
 def by_own_codes(run: Run, field: str, vectors: torch.Tensor, count: int) -> np.ndarray[Any, Any]:

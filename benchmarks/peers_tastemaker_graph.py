@@ -13,17 +13,20 @@ import numpy as np
 import tastemaker as tm
 from peers_tastemaker_neural import Stopwatch, arrays
 from tastemaker.progress import use
-from vectors import ndcg
+from vectors import goes_on, ndcg
 from yardstick import peak_mb, serve
 
 
 def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
+    """With ``patience`` a fit is over after so many epochs without a better value."""
     data = arrays(task)
     train = tm.Dataset.from_interactions({"user": data["user"], "item": data["item"]})
     settings = {name: task[name] for name in ("factors", "layers", "learning_rate", "regularization")}
-    laps, values, watch = [], [], Stopwatch()
+    laps, values, tests, watch = [], [], [], Stopwatch()
     with tempfile.TemporaryDirectory() as folder, use(watch):
         for epoch in range(1, task["epochs"] + 1):
+            if not goes_on(values, task.get("patience", task["epochs"])):
+                break
             model = tm.LightGCN(
                 **settings,
                 batch_size=task["batch"],
@@ -33,18 +36,22 @@ def lightgcn(task: dict[str, Any]) -> dict[str, Any]:
             )
             model.fit(train)
             laps.append(watch.last)
-            values.append(judge(model, train, data))
+            vectors = vectors_of(model, train, data)
+            values.append(ndcg(*vectors, data))
+            tests.append(ndcg(*vectors, data, "test"))
     seconds, busy = zip(*laps, strict=True)
-    return {"laps": seconds, "busy": busy, "values": values, "peak": peak_mb()}
+    return {"laps": seconds, "busy": busy, "values": values, "tests": tests, "peak": peak_mb()}
 
 
-def judge(model: tm.LightGCN, train: tm.Dataset, data: dict[str, np.ndarray[Any, Any]]) -> float:
-    """The NDCG@10 of the model's vectors, in the order of the codes of ``data``."""
+def vectors_of(
+    model: tm.LightGCN, train: tm.Dataset, data: dict[str, np.ndarray[Any, Any]]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The vectors of users and items, in the order of the codes of ``data``."""
     state, (n_users, n_items) = model._fitted.state, data["shape"]
     users, items = (np.zeros((n, state.item_factors.shape[1]), np.float32) for n in (n_users, n_items))
     users[train.users.decode(np.arange(train.n_users)).to_numpy()] = state.user_factors
     items[train.items.decode(np.arange(train.n_items)).to_numpy()] = state.item_factors
-    return ndcg(users, items, data)
+    return users, items
 
 
 if __name__ == "__main__":

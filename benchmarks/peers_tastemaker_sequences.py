@@ -1,10 +1,11 @@
-"""Our side of sequences.py, with the same task as the peers': python peers_tastemaker_sequences.py TASK (see yardstick.serve).
+"""Our side of sequences.py: python peers_tastemaker_sequences.py TASK (see yardstick.serve).
 
-To judge the weights after each epoch, an epoch at a time is trained, as in peers_tastemaker_neural.py; its seconds hold the
-writing of its checkpoint.
+*sasrec* is the same task as the peers'. To judge the weights after each epoch, an epoch at a time is trained, as in
+peers_tastemaker_neural.py; its seconds hold the writing of its checkpoint.
 """
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,5 +42,21 @@ def sasrec(task: dict[str, Any]) -> dict[str, Any]:
     return {**report, "targets": int((np.bincount(data["user"]) - 1).clip(0).sum())}
 
 
+def session(task: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of ``recommend`` for one session at a time, of somebody without an id."""
+    items, length = task["items"], task["length"]
+    taken = np.random.default_rng(0).permutation(items).reshape(-1, length)
+    data = tm.Dataset.from_interactions({"user": np.arange(len(taken)).repeat(length), "item": taken.ravel()})
+    model = getattr(tm, task["model"])(factors=task["factors"], epochs=1, device="cpu").fit(data)
+    rng, laps = np.random.default_rng(1), []
+    for turn in range(task["asked"] + 1):
+        history = [rng.choice(items, length, replace=False).tolist()]
+        start = time.perf_counter()
+        model.recommend(history=history, k=10)
+        if turn:  # the first one makes what the others use again
+            laps.append(time.perf_counter() - start)
+    return {"laps": laps, "peak": peak_mb()}
+
+
 if __name__ == "__main__":
-    serve("tastemaker", {"sasrec": sasrec})
+    serve("tastemaker", {"sasrec": sasrec, "session": session})

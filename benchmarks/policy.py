@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from page import write
+from page import publish
 from ratings import machine
 from side_by_side import Section
 from tastemaker import _native
@@ -212,9 +212,7 @@ def main() -> None:
                 most,
                 "ms",
             )
-    print(section.markdown())
-    if args.write:
-        write([section])
+    publish([section], args.write)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""SASRec side by side with RecBole and RecTools on MovieLens-1M: targets a second, and time to equal quality.
+"""SASRec side by side with RecBole and RecTools on MovieLens-1M, targets a second and time to equal quality; and how long a
+session waits for its list.
 
-    TASTEMAKER_DATA=... make bench BENCH=sequences ARGS="--epochs 2 --laps 2"
+    TASTEMAKER_DATA=... make bench BENCH=sequences ARGS="sasrec --epochs 2 --laps 2"
 
---epochs and --laps make a quick try; --write puts the tables into docs/benchmarks.md. README.md here says what is measured.
-Exit code 1: a target is missed.
+Sections are chosen by name, all by default; --epochs and --laps make a quick try; --write puts the tables into
+docs/benchmarks.md. README.md here says what is measured. Exit code 1: a target is missed.
 """
 
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import numpy as np
 
 from neural import THREADS, busy, circumstances
 from neural_data import sequences_ml_1m
-from page import PAGE, write
+from page import PAGE, publish
 from side_by_side import HERE, Bench, Job, Section
 
 TARGET = 4.0  # times as fast as each peer
@@ -34,6 +37,8 @@ SIZES: dict[str, Any] = {
 SEQUENCES = 128  # in a batch of ours and of RecTools'
 TARGETS = 1024  # in a batch of RecBole's, each a sequence of its own
 STEPS = 10  # in a lap of RecBole's, whose epochs are too long to be laps
+SESSION: dict[str, Any] = {"job": "session", "items": 100_000, "length": 50, "factors": 64, "asked": 200}
+MOST_MS = 20.0  # of a session's list
 
 
 def job(library: str, **extent: int) -> Job:
@@ -63,7 +68,7 @@ def sasrec(bench: Bench, epochs: int, laps: int) -> Section:
     section.table(columns, map(row, jobs))
     for peer in peers:
         compare(section, ours, peer)
-    return section
+    return section.begin(circumstances(bench))
 
 
 def compare(section: Section, ours: Job, peer: Job) -> None:
@@ -100,22 +105,47 @@ def until(one: Job, value: float) -> float:
     return list(accumulate(one.first["busy"]))[lap]
 
 
+def session(bench: Bench) -> Section:
+    section = Section("A session's list")
+    jobs = [
+        Job("tastemaker", name, {**SESSION, "model": name}, script="peers_tastemaker_sequences.py")
+        for name in ("SASRec", "BERT4Rec", "GRU4Rec")
+    ]
+    bench.run_all(jobs)
+    section.say(
+        f"`recommend(history=[...], k=10)` for one session of {SESSION['length']} items of somebody without an id, over "
+        f"{SESSION['items']:,} items, from the call to the list; {SESSION['asked']} sessions one after another. "
+        f"{SESSION['factors']} factors, 2 blocks in the transformers."
+    )
+    milliseconds = {one.label: [1000 * lap for lap in one.first["laps"]] for one in jobs}
+    rows = [
+        [name, *(f"{np.percentile(found, percent):.1f}" for percent in (50, 99))]
+        for name, found in milliseconds.items()
+    ]
+    section.table(["", "median, ms", "99th percentile, ms"], rows)
+    for name, found in milliseconds.items():
+        section.limit(f"{name}, median", float(np.median(found)), MOST_MS, "ms")
+    return section.begin(circumstances(bench, "Generated sessions"))
+
+
 def main() -> bool:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("sections", nargs="*", metavar="section", help="of sasrec, session; all by default")
     parser.add_argument("--epochs", type=int, default=4, help="of ours and RecTools'")
     parser.add_argument("--laps", type=int, default=6, help="of RecBole's")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(HERE.parent)}")
     args = parser.parse_args()
+    sections: dict[str, Callable[[Bench], Section]] = {
+        "sasrec": partial(sasrec, epochs=args.epochs, laps=args.laps),
+        "session": session,
+    }
+    if unknown := set(args.sections) - set(sections):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(sections)}")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), rounds=1, threads=THREADS)
-        section = sasrec(bench, args.epochs, args.laps)
-        section.lines[:0] = [circumstances(bench), ""]
-    print(section.markdown(), flush=True)
-    if args.write:
-        write([section])
-    return section.met
+        return publish((sections[name](bench) for name in args.sections or sections), args.write)
 
 
 if __name__ == "__main__":

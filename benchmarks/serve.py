@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from page import write
+from page import publish
 from policy import USERS, catalogue, models
 from ratings import machine
 from side_by_side import Section
@@ -307,9 +307,7 @@ def main() -> None:
     section.table(["", *(f"{r:g} lists/s" for r in args.rates), "events singly", "events by 100"], rows)
     if judged:
         _judge(section, judged)
-    print(section.markdown())
-    if args.write:
-        write([section])
+    publish([section], args.write)
 
 
 def watch_memory(items: int, requests: int) -> None:

@@ -128,6 +128,11 @@ class Section:
     met: bool = True
     pictures: dict[str, Any] = field(default_factory=dict)  # charts, by the name of the file beside the page
 
+    def begin(self, text: str) -> "Section":
+        """Put a paragraph before all others."""
+        self.lines[:0] = [text, ""]
+        return self
+
     def say(self, text: str) -> None:
         self.lines += [text, ""]
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tastemaker as tm
-from page import write
+from page import publish
 from ratings import machine, threads
 from side_by_side import HERE, Section
 from tastemaker import _native
@@ -248,10 +248,7 @@ def main() -> bool:
         path = Path(folder) / "pairs.npz"
         subprocess.run([sys.executable, HERE / "synthetic.py", path, str(args.scale)], check=True)
         speed(section, models, made_up(path), min(3, args.rounds))
-    print(section.markdown(), flush=True)
-    if args.write:
-        write([section])
-    return section.met
+    return publish([section], args.write)
 
 
 if __name__ == "__main__":
