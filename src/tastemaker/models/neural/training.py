@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tastemaker._native import threads
 from tastemaker.errors import FitError
-from tastemaker.models.neural.checkpoint import read_checkpoint, write_checkpoint
+from tastemaker.models.neural.checkpoint import read_checkpoint, refuse_place, write_checkpoint
 from tastemaker.models.neural.networks import Dropout
 from tastemaker.models.neural.optimizers import TouchedAdam
 from tastemaker.progress import Progress
@@ -193,10 +193,12 @@ def train(
         validate: a metric of the module as it stands, higher is better; called after each epoch without gradients.
 
     Raises:
-        FitError: if the loss is not finite, or the checkpoint is damaged or of another fit.
+        FitError: if the loss is not finite, or the checkpoint is damaged, of another fit or cannot be written.
     """
     identity = _identity(module, batches, optimizers, plan, name)
     course = _Course()
+    if plan.checkpoint is not None:
+        refuse_place(plan.checkpoint)
     with (
         _settings_of_torch(),
         progress.start(f"fit {name}", total=plan.epochs, unit="epoch") as task,
