@@ -28,6 +28,7 @@ __all__ = ["Objective", "SequenceNetwork", "WithNegatives", "fit_network", "ndcg
 
 _FULL = 50_000  # items up to which "auto" weighs every item
 _TOKENS = 1 << 14  # items of sequences that are read together in validation
+_SCORES = 1 << 28  # numbers that are held at once in validation
 _BEST = 10  # the metric looks at so many of the best
 
 
@@ -175,8 +176,8 @@ def ndcg_of_last(network: SequenceNetwork, held: HeldOut, length: int) -> float:
         length: how many of the most recent items are read.
     """
     vectors = network.items()
-    total = 0.0
-    for part in in_parts(held.before.lengths, _TOKENS):
+    total, rows = 0.0, max(1, _SCORES // len(vectors))
+    for part in in_parts(np.maximum(held.before.lengths, _TOKENS // rows), _TOKENS):
         before = held.before.take(np.arange(part.start, part.stop))
         target = torch.from_numpy(held.target[part].astype(np.int64)).to(vectors.device)
         scores = network.next_after(vectors, before.recent(length)) @ vectors.T
