@@ -134,6 +134,14 @@ def test_the_metric_holds_a_bounded_number_of_scores(monkeypatch):
     assert sum(asked[1:]) == 50
 
 
+def test_weights_that_are_no_numbers_have_no_metric():
+    network = random_network(causal=True)
+    with torch.no_grad():
+        network.places.fill_(torch.nan)
+        found = ndcg_of_last(network, HeldOut(sequences_of([1, 2], [3]), np.array([3, 4], np.int32)), 3)
+    assert np.isnan(found)
+
+
 def walks(users: int = 60, items: int = 20, steps: int = 8, at: bool = False) -> Dataset:
     """Everybody goes from item to item round a ring, and who begins where says nothing of what comes next but the last item."""
     start = np.random.default_rng(5).integers(0, items, users)

@@ -170,6 +170,8 @@ def fit_network(
 def ndcg_of_last(network: SequenceNetwork, held: HeldOut, length: int) -> float:
     """NDCG@10 of what is held out, ranked among all items that the sequence before it does not have; ties count against it.
 
+    NaN if a score of what is held out is no number, so that such weights are never the best.
+
     Args:
         network: to judge.
         held: what is held out.
@@ -182,6 +184,8 @@ def ndcg_of_last(network: SequenceNetwork, held: HeldOut, length: int) -> float:
         target = torch.from_numpy(held.target[part].astype(np.int64)).to(vectors.device)
         scores = network.next_after(vectors, before.recent(length)) @ vectors.T
         own = scores.gather(1, target.unsqueeze(1))
+        if own.isnan().any():
+            return math.nan
         row = torch.from_numpy(np.repeat(np.arange(len(before)), before.lengths)).to(vectors.device)
         scores[row, torch.from_numpy(before.items.astype(np.int64)).to(vectors.device)] = -torch.inf
         scores.scatter_(1, target.unsqueeze(1), -torch.inf)
