@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.sessions import next_in_session, session_codes, sessions
+from tastemaker.data.splits import global_time
 from tastemaker.errors import DataError
 
 MINUTES = 60
@@ -159,3 +160,10 @@ def test_a_question_knows_its_own_session_and_nothing_later(
             held = int(rows_of.sum())
             expected += [n for n in range(1 if each else held - 1, held) if n]
     assert sorted(len(items) for items in contents(split.history)) == sorted(expected)
+
+
+def test_no_interactions_have_no_latest_share() -> None:
+    nothing = visits().select(np.zeros(len(VISITS), np.bool_))
+    for split in (next_in_session, global_time):
+        with pytest.raises(DataError, match="visits has no interactions to part"):
+            split(nothing)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tastemaker as tm
+from tastemaker.data.sessions import next_in_session
 from tastemaker.data.splits import Split, holdout
 from tastemaker.errors import DataError, TastemakerError
 from tastemaker.evaluation import evaluate, make_splits
@@ -120,6 +121,16 @@ def test_without_pruning_every_setting_is_judged_on_all_users() -> None:
     found = tm.tune(blend, data, trials=6, space=space, prune=False, refit=False)
     assert found.trials["state"].to_list() == ["complete"] * 6
     assert (found.trials["share"] == 1).all()
+
+
+def test_sessions_of_nobody_are_judged_all_together() -> None:
+    rng = np.random.default_rng(0)
+    begin = rng.permutation(6000) * 60
+    rows = {"user": np.repeat(np.arange(6000), 2), "at": np.stack([begin, begin + 1], axis=1).ravel()}
+    data = tm.Dataset.from_interactions(rows | {"item": rng.integers(0, 20, 12_000)}, timestamp="at")
+    split = next_in_session(data, fraction=0.6)
+    found = tm.tune(tm.BPR(factors=2, epochs=1), data, trials=2, validation=split, refit=False)
+    assert found.trials["state"].to_list() == ["complete"] * 2
 
 
 def test_relevance_and_candidates_are_those_of_evaluate(data: tm.Dataset, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 
+_LONGEST = timedelta.max // timedelta(minutes=1)  # a pause that nobody makes
+
 
 @contextmanager
 def _showing() -> Iterator[None]:
@@ -190,7 +192,7 @@ def evaluate(
                 seed=seed,
                 ratings=ratings,
                 users=users,
-                gap=timedelta(minutes=gap),
+                gap=timedelta(minutes=min(gap, _LONGEST)),
             )
             if roc is not None:
                 metrics = _with_roc(metrics, interactions.schema)

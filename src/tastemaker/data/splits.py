@@ -221,6 +221,8 @@ def moment_of_cut(data: Dataset, fraction: float | None, at: datetime | int | No
         return _microseconds(at) if isinstance(at, datetime) else int(at)
     fraction = 0.2 if fraction is None else fraction
     check_share("fraction", fraction)
+    if not len(data):
+        raise DataError(f"{data.schema.name} has no interactions to part")
     tested = round(fraction * len(data))
     return int(np.sort(data.timestamp)[-max(1, tested)])
 

@@ -113,7 +113,7 @@ def tune(
         relevant_from, sampled: what counts as relevant, and against which candidates, as in
             :func:`tastemaker.evaluation.evaluate`.
         prune: False judges every setting on all users: it takes longer, and is right where what is best depends on how much
-            there is to learn from, as the number of factors does.
+            there is to learn from, as the number of factors does. Sessions that nobody has an id for are always judged so.
         refit: fit the best model on the whole training part.
 
     Raises:
@@ -134,7 +134,8 @@ def tune(
     if not space:
         raise TastemakerError(f"{base.name}: the space is empty, so there is nothing to tune")
     study = _study(chosen, storage, _identity(base, plan, split, space))
-    rungs = _rungs(split, plan, _SHARES if prune else (1.0,))
+    by_share = prune and split.history is None  # sessions have no part in the training data
+    rungs = _rungs(split, plan, _SHARES if by_share else (1.0,))
     search = _Search(study, base, space, rungs, chosen, seed)
     search.run(_limits(trials, budget_seconds), budget_seconds)
     if not search.best():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tastemaker.data.history import History
+from tastemaker.data.history import COLUMNS, History
 from tastemaker.policy.shelf import Shelf
 from tastemaker.policy.visitors import Visitor
 
@@ -96,7 +96,7 @@ def _joined(first: History, second: History, explicit: bool) -> History:
 
 
 def _known(history: History, shelf: Shelf) -> History:
-    """The row in items that the models know: a new one is shared out among those that are most like it."""
+    """The row in items that the models know: a new one is shared out, in its place, among those that are most like it."""
     arrivals = shelf.arrivals
     row = arrivals.row[history.indices]
     late = np.flatnonzero(history.indices >= arrivals.first)
@@ -114,4 +114,12 @@ def _known(history: History, shelf: Shelf) -> History:
         history.timestamp[late[entry]],
     )
     own = _row(history.indices[rest], history.value[rest], history.weight[rest], history.timestamp[rest])
-    return _joined(stand_ins, own, explicit=False)
+    joined = _joined(stand_ins, own, explicit=False)
+    codes = np.concatenate([stand_ins.indices, own.indices])
+    likeness = np.concatenate(
+        [-place, np.zeros_like(rest)]
+    )  # what is most like a new one is the latest of its place
+    in_order = codes[np.lexsort((likeness, np.concatenate([late[entry], rest])))]
+    last = {code: n for n, code in enumerate(in_order.tolist())}
+    order = np.argsort([last[code] for code in joined.indices.tolist()])
+    return _row(*(getattr(joined, name)[order] for name in ("indices", *COLUMNS)))

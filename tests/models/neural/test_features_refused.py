@@ -142,7 +142,7 @@ def test_a_mapping_has_columns() -> None:
     ("features", "message"),
     [
         ([Id("user")], r"features must be a FeatureSpec, its JSON or None, got \[Id"),
-        ("nonsense", "not a specification of features"),
+        ("nonsense", 'not a specification of features .* expected such as {"item": '),
         ('{"user": [{"kind": "magic"}]}', "not a specification of features .*magic"),
         ('{"user": [{"kind": "categorical", "colour": "x"}]}', "not a specification of features .*colour"),
         ('{"people": []}', "expected user, item, context and crosses, got 'people'"),

@@ -157,3 +157,20 @@ def test_what_weighs_nothing_is_no_edge() -> None:
     assert not model._fitted.state.known[0]
     with pytest.raises(DataError, match="needs interactions with a weight above 0"):
         tm.LightGCN().fit(data.with_columns(weight=np.zeros(len(data))))
+
+
+def test_who_has_nothing_of_the_graph_gets_no_scores() -> None:
+    data = small()
+    model = tm.LightGCN(factors=4, epochs=1).fit(data)
+    found = model.recommend(history=[["i4"], ["i4", "i0"]], k=ITEMS)
+    assert found.lists()[0] == []
+    assert found.lists()[1] == model.recommend(history=[["i0"]], k=ITEMS).lists()[0]
+    light = np.where(data.user == 2, 0.0, 1.0)
+    model = tm.LightGCN(factors=4, epochs=1).fit(data.with_columns(weight=light))
+    assert np.isnan(model.predict([2], ["i0"])).all()
+    assert np.isfinite(model.predict([1], ["i0"])).all()
+
+
+def test_an_item_that_nobody_had_has_no_reasons() -> None:
+    reasons = tm.LightGCN(factors=4, epochs=1).fit(small()).explain(0, "i4").reasons
+    assert not any(reason.contribution for reason in reasons)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tastemaker.models.neural.losses import bpr, full_softmax, logistic, sampled_softmax, squared
+from tastemaker.models.neural.losses import bpr, full_softmax, gbce, logistic, sampled_softmax, squared
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -96,3 +96,15 @@ def test_full_softmax(rng):
     logits, target = rng.normal(size=(3, 5)), [4, 1, 1]
     expected = [-math.log(np.exp(r[i]) / np.exp(r).sum()) for r, i in zip(logits, target, strict=True)]
     assert full_softmax(t(logits), torch.tensor(target)).item() == pytest.approx(np.mean(expected))
+
+
+@pytest.mark.parametrize("calibration", [0.0, 0.4, 1.0])
+def test_gbce_is_logistic_loss_with_a_power_of_the_positive(rng, calibration):
+    positive, negative, share = rng.normal(size=4), rng.normal(size=(4, 3)), 0.2
+    negative[1, 2] = -math.inf  # left out
+    power = share * (calibration * (1 - 1 / share) + 1 / share)
+    of_positive = (1 / (1 + np.exp(-positive))) ** power
+    of_negative = 1 - 1 / (1 + np.exp(-negative))
+    expected = -np.mean(np.log(of_positive) + np.log(of_negative).sum(axis=1)) / 4
+    assert gbce(t(positive), t(negative), share, calibration).item() == pytest.approx(expected)
+    assert power == pytest.approx({0.0: 1.0, 1.0: share}.get(calibration, power))

@@ -143,3 +143,11 @@ def test_what_it_cannot_learn_from() -> None:
     data = taken()
     with pytest.raises(DataError, match="needs interactions with a weight above 0"):
         tm.PinSage().fit(data.with_columns(weight=np.zeros(len(data))))
+
+
+def test_a_history_that_weighs_nothing_gets_no_scores() -> None:
+    data = taken()
+    light = data.with_columns(weight=np.where(data.user == 3, 0.0, 1.0))
+    model = tm.PinSage(factors=4, epochs=1, steps=20).fit(light)
+    assert np.isnan(model.predict([3], [0])).all()
+    assert np.isfinite(model.predict([2], [0])).all()

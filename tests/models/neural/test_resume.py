@@ -11,6 +11,7 @@ import pytest
 import tastemaker as tm
 from models.neural.training_data import bits, fit_deep, fit_line
 from tastemaker.errors import FitError
+from tastemaker.models.neural import checkpoint
 from tastemaker.progress import Progress, Task, use
 
 
@@ -56,6 +57,21 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         file.write_bytes(damaged)
         with pytest.raises(FitError, match=r"is damaged: .*; delete it to start anew"):
             fit_line(epochs=1, checkpoint=file)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_anything_is_learned(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    judged = []
+    for place, why in (
+        (tmp_path / "file" / "state", "cannot be written"),
+        (tmp_path, "is a folder; name a file"),
+    ):
+        with pytest.raises(FitError, match=f"checkpoint {place} {why}"):
+            fit_line(epochs=1, checkpoint=place, validate=lambda: judged.append(1) or 0.0)
+    assert not judged
+    monkeypatch.setattr(checkpoint, "sync", lambda path: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(FitError, match="state cannot be written: no space left; name another place"):
+        fit_line(epochs=1, checkpoint=tmp_path / "state")
 
 
 class Deadly(Progress, Task):

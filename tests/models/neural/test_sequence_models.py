@@ -13,6 +13,7 @@ import tastemaker as tm
 from models.neural.sequence_data import sequences_of, shaken, told
 from tastemaker.data import Dataset
 from tastemaker.errors import DataError, MissingExtraError
+from tastemaker.models.neural import sequence_training
 from tastemaker.models.neural.attention import _padded, attention
 from tastemaker.models.neural.item_vectors import ItemVectors
 from tastemaker.models.neural.sequence_training import ndcg_of_last
@@ -116,6 +117,29 @@ def test_the_metric_by_hand():
     with torch.no_grad():
         found = ndcg_of_last(network, HeldOut(sequences_of(*rows), targets), 3)
     assert found == pytest.approx(np.mean(expected))
+
+
+def test_the_metric_holds_a_bounded_number_of_scores(monkeypatch):
+    network, rows = random_network(causal=True), [[n % ITEMS, (n + 1) % ITEMS] for n in range(50)]
+    held = HeldOut(sequences_of(*rows), np.array([(n + 2) % ITEMS for n in range(50)], np.int32))
+    asked: list[int] = []
+    read = network.next_after
+    monkeypatch.setattr(network, "next_after", lambda v, s: asked.append(len(s)) or read(v, s))
+    with torch.no_grad():
+        at_once = ndcg_of_last(network, held, 3)
+        assert asked == [50]
+        monkeypatch.setattr(sequence_training, "_SCORES", 7 * ITEMS)
+        assert ndcg_of_last(network, held, 3) == pytest.approx(at_once)
+    assert max(asked[1:]) <= 7
+    assert sum(asked[1:]) == 50
+
+
+def test_weights_that_are_no_numbers_have_no_metric():
+    network = random_network(causal=True)
+    with torch.no_grad():
+        network.places.fill_(torch.nan)
+        found = ndcg_of_last(network, HeldOut(sequences_of([1, 2], [3]), np.array([3, 4], np.int32)), 3)
+    assert np.isnan(found)
 
 
 def walks(users: int = 60, items: int = 20, steps: int = 8, at: bool = False) -> Dataset:

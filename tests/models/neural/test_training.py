@@ -171,6 +171,8 @@ def test_devices():
     assert pick_device().type in ("cpu", "cuda")
     with pytest.raises(FitError, match="device 'abacus' cannot be used"):
         pick_device("abacus")
+    with pytest.raises(FitError, match="device None cannot be used"):
+        pick_device(None)
     if not torch.cuda.is_available():
         with pytest.raises(FitError, match="device 'cuda' cannot be used"):
             pick_device("cuda")

@@ -1,7 +1,8 @@
 """Checkpoints of a training: one safetensors file with a JSON head, written aside, synced and renamed; no pickle."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,25 @@ from torch import Tensor
 from tastemaker.data.storage import sync
 from tastemaker.errors import FitError
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["read_checkpoint", "refuse_place", "write_checkpoint"]
 
 _HEAD = "tastemaker"
 _FORMAT = "tastemaker-checkpoint-1"
+
+
+def refuse_place(path: Path) -> None:
+    """Refuse a place where no checkpoint can be written, before there is one to lose.
+
+    Raises:
+        FitError: if it is a folder, or its folder can be neither made nor written to.
+    """
+    if path.is_dir():
+        raise FitError(f"checkpoint {path} is a folder; name a file")
+    part = _beside(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        part.unlink()
 
 
 def write_checkpoint(
@@ -32,19 +48,36 @@ def write_checkpoint(
         facts: what JSON can hold, ``identity`` among it.
         weights: named sets of weights.
         optimizers: saved whole, with their moments and settings.
+
+    Raises:
+        FitError: if it cannot be written.
     """
     tensors = {f"{kind}/{name}": value for kind, named in weights.items() for name, value in named.items()}
     states = [
         _unpacked(optimizer.state_dict(), f"optimizer/{n}", tensors) for n, optimizer in enumerate(optimizers)
     ]
     head = {"format": _FORMAT, **facts, "kinds": list(weights), "optimizers": states}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = _beside(path)
     kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(kept, part, metadata={_HEAD: json.dumps(head)})
-    sync(part)
-    part.replace(path)
-    sync(path.parent)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(kept, part, metadata={_HEAD: json.dumps(head)})
+        sync(part)
+        part.replace(path)
+        sync(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    """Where a checkpoint is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        raise FitError(f"checkpoint {path} cannot be written: {error}; name another place") from error
 
 
 def read_checkpoint(

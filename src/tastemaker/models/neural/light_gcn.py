@@ -119,12 +119,14 @@ class LightGCN(DotProduct[LightGCNState]):
         return learn(self, data.select(data.weight > 0), progress)
 
     def _query_vectors(self, fitted: Fitted[LightGCNState], queries: Queries) -> Float32:
+        """float32[q, factors]; NaN if nothing in the history taught anything."""
         state = fitted.state
         trained = (queries.users >= 0) & ~queries.given
         vectors = np.where(trained[:, None], state.user_factors[queries.users], np.float32(0))
         new = np.flatnonzero(~trained & (queries.history.lengths > 0))
         if len(new):
             vectors[new] = _fold_in(state, queries.history.take(new))
+        vectors[~_has_edge(state, queries.history)] = np.nan
         return vectors
 
     def _item_vectors(self, fitted: Fitted[LightGCNState]) -> Float32:
@@ -138,9 +140,17 @@ class LightGCN(DotProduct[LightGCNState]):
     def _explain(self, fitted: Fitted[LightGCNState], query: Queries, item: int) -> list[Reason]:
         """What each item of the history brings, the greatest first."""
         state, had = fitted.state, query.history.indices
-        parts = _shares(state, query.history) * (state.messages[had] @ state.item_factors[item])
+        parts = _shares(state, query.history) * (
+            state.messages[had] @ state.item_factors[item] * state.known[item]
+        )
         order = np.argsort(-parts, kind="stable")
         return [Reason("item", int(had[n]), float(parts[n])) for n in order]
+
+
+def _has_edge(state: LightGCNState, history: History) -> NDArray[np.bool_]:
+    """bool[rows]: whose history has an item of the graph that weighs something."""
+    counts = state.known[history.indices] & (history.weight > 0)
+    return np.bincount(history.rows()[counts], minlength=len(history)) > 0
 
 
 def _shares(state: LightGCNState, history: History) -> Float32:

@@ -156,11 +156,11 @@ class PinSage(DotProduct[PinSageState]):
         return FeatureSpec(item=FeatureSpec.infer(data, ids=False).item or (Id("item"),))
 
     def _query_vectors(self, fitted: Fitted[PinSageState], queries: Queries) -> Float32:
-        """float32[q, factors]: the mean over the history; NaN if there is nothing in it that has a vector."""
+        """float32[q, factors]: the mean over the history; NaN if nothing in it has a vector and weighs something."""
         state, history = fitted.state, queries.history
-        mean = times_dense(Csr(history.indptr, history.indices, _shares(state, history)), state.item_vectors)
-        reached = np.bincount(history.rows()[state.known[history.indices]], minlength=len(history)) > 0
-        mean[~reached] = np.nan
+        shares = _shares(state, history)
+        mean = times_dense(Csr(history.indptr, history.indices, shares), state.item_vectors)
+        mean[np.bincount(history.rows()[shares > 0], minlength=len(history)) == 0] = np.nan
         return mean
 
     def _item_vectors(self, fitted: Fitted[PinSageState]) -> Float32:

@@ -28,6 +28,7 @@ __all__ = ["Objective", "SequenceNetwork", "WithNegatives", "fit_network", "ndcg
 
 _FULL = 50_000  # items up to which "auto" weighs every item
 _TOKENS = 1 << 14  # items of sequences that are read together in validation
+_SCORES = 1 << 28  # numbers that are held at once in validation
 _BEST = 10  # the metric looks at so many of the best
 
 
@@ -169,18 +170,22 @@ def fit_network(
 def ndcg_of_last(network: SequenceNetwork, held: HeldOut, length: int) -> float:
     """NDCG@10 of what is held out, ranked among all items that the sequence before it does not have; ties count against it.
 
+    NaN if a score of what is held out is no number, so that such weights are never the best.
+
     Args:
         network: to judge.
         held: what is held out.
         length: how many of the most recent items are read.
     """
     vectors = network.items()
-    total = 0.0
-    for part in in_parts(held.before.lengths, _TOKENS):
+    total, rows = 0.0, max(1, _SCORES // len(vectors))
+    for part in in_parts(np.maximum(held.before.lengths, _TOKENS // rows), _TOKENS):
         before = held.before.take(np.arange(part.start, part.stop))
         target = torch.from_numpy(held.target[part].astype(np.int64)).to(vectors.device)
         scores = network.next_after(vectors, before.recent(length)) @ vectors.T
         own = scores.gather(1, target.unsqueeze(1))
+        if own.isnan().any():
+            return math.nan
         row = torch.from_numpy(np.repeat(np.arange(len(before)), before.lengths)).to(vectors.device)
         scores[row, torch.from_numpy(before.items.astype(np.int64)).to(vectors.device)] = -torch.inf
         scores.scatter_(1, target.unsqueeze(1), -torch.inf)

@@ -192,7 +192,10 @@ class FeatureSpec:
             sides = {side: tuple(map(_read, facts.pop(side, []))) for side in SIDES}
             crosses = tuple(Cross(*c.pop("features"), **c) for c in facts.pop("crosses", []))
         except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a specification of features ({error!r}): {text}") from error
+            example = '{"item": [{"kind": "categorical", "column": "genre"}]}'
+            raise ValueError(
+                f"not a specification of features ({error!r}): {text}; expected such as {example}"
+            ) from error
         if facts:
             raise ValueError(f"features: expected {', '.join(SIDES)} and crosses, got {min(facts)!r}")
         return cls(**sides, crosses=crosses)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tastemaker._native import threads
 from tastemaker.errors import FitError
-from tastemaker.models.neural.checkpoint import read_checkpoint, write_checkpoint
+from tastemaker.models.neural.checkpoint import read_checkpoint, refuse_place, write_checkpoint
 from tastemaker.models.neural.networks import Dropout
 from tastemaker.models.neural.optimizers import TouchedAdam
 from tastemaker.progress import Progress
@@ -153,7 +153,11 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+    except (
+        RuntimeError,
+        AssertionError,
+        TypeError,
+    ) as error:  # torch asserts that it was built for the device
         raise FitError(
             f"device {name!r} cannot be used: {error}; give 'auto', 'cpu' or a device that is there"
         ) from error
@@ -193,10 +197,12 @@ def train(
         validate: a metric of the module as it stands, higher is better; called after each epoch without gradients.
 
     Raises:
-        FitError: if the loss is not finite, or the checkpoint is damaged or of another fit.
+        FitError: if the loss is not finite, or the checkpoint is damaged, of another fit or cannot be written.
     """
     identity = _identity(module, batches, optimizers, plan, name)
     course = _Course()
+    if plan.checkpoint is not None:
+        refuse_place(plan.checkpoint)
     with (
         _settings_of_torch(),
         progress.start(f"fit {name}", total=plan.epochs, unit="epoch") as task,
