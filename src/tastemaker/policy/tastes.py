@@ -116,10 +116,8 @@ def _known(history: History, shelf: Shelf) -> History:
     own = _row(history.indices[rest], history.value[rest], history.weight[rest], history.timestamp[rest])
     joined = _joined(stand_ins, own, explicit=False)
     codes = np.concatenate([stand_ins.indices, own.indices])
-    likeness = np.concatenate(
-        [-place, np.zeros_like(rest)]
-    )  # what is most like a new one is the latest of its place
-    in_order = codes[np.lexsort((likeness, np.concatenate([late[entry], rest])))]
+    farness = np.concatenate([-place, np.zeros_like(rest)])  # what is most alike comes last in its place
+    in_order = codes[np.lexsort((farness, np.concatenate([late[entry], rest])))]
     last = {code: n for n, code in enumerate(in_order.tolist())}
     order = np.argsort([last[code] for code in joined.indices.tolist()])
     return _row(*(getattr(joined, name)[order] for name in ("indices", *COLUMNS)))

@@ -153,11 +153,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (
-        RuntimeError,
-        AssertionError,
-        TypeError,
-    ) as error:  # torch asserts that it was built for the device
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch asserts what it was built for
         raise FitError(
             f"device {name!r} cannot be used: {error}; give 'auto', 'cpu' or a device that is there"
         ) from error
