@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -122,6 +122,26 @@ def test_evaluate_by_every_protocol(cli: Cli, sales: Path, protocol: str) -> Non
     assert run.code == 0, run.err
     assert "ndcg@5" in run.out
     assert "item_knn" in run.out
+
+
+def test_sessions_of_a_file_keep_what_a_visitor_came_back_to(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text("user,item,at\nx,a,0\nx,b,60\nx,a,360000\nx,c,360060\n")
+    arguments = ["--model", "popularity", "--protocol", "session", "--ratings", 0.5, "--metrics", "ndcg@5"]
+    run = cli("evaluate", path, *arguments, "--timestamp", "at")
+    assert run.code == 0, run.err
+    assert "Dataset of users" not in run.out
+    run = cli("evaluate", path, *arguments)
+    assert run.code == 1
+    assert "visits.csv has no times; build it with timestamp=<column>" in run.err
+    saved = tm.Dataset.from_interactions(path, timestamp="at", session_gap=timedelta(hours=1)).save(
+        tmp_path / "saved"
+    )
+    assert "more than 60 minutes" in " ".join(cli("evaluate", saved, *arguments).out.split())
+    assert cli("evaluate", saved, *arguments, "--gap", 60).code == 0
+    run = cli("evaluate", saved, *arguments, "--gap", 30)
+    assert run.code == 1
+    assert "holds sessions already, which end with a pause of more than 60 minutes" in run.err
 
 
 @pytest.mark.parametrize("gap", ["1e20", "inf"])
@@ -267,7 +287,7 @@ def bad_file(path: Path, text: str) -> Path:
         (
             "customer,sku,stars\na,1,5\n",
             ["--duplicates", "best"],
-            "expected auto, last, sum, max, mean or error",
+            "expected auto, first, last, sum, max, mean or error",
         ),
     ],
 )

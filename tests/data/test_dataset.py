@@ -288,7 +288,7 @@ def bad(**changes: object) -> dict[str, object]:
         (
             bad(),
             {"weight": "stars", "duplicates": "best"},
-            r"expected auto, last, sum, max, mean or error, got 'best'",
+            r"expected auto, first, last, sum, max, mean or error, got 'best'",
         ),
         ({k: [] for k in COLUMNS}, {}, r"there are no rows"),
         (bad(product=[1.5, 2, 3, 4]), {}, r"column 'product': ids must be whole numbers or text, got 1.5"),

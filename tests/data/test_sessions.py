@@ -1,6 +1,7 @@
 """Sessions end with a pause; who asks for the next item of one is nobody, and nothing is learned from the future."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tastemaker.data.dataset import Dataset
-from tastemaker.data.sessions import next_in_session, session_codes, sessions
+from tastemaker.data.sessions import GAP, next_in_session, session_codes, sessions
 from tastemaker.data.splits import global_time
 from tastemaker.errors import DataError
 
@@ -21,10 +22,10 @@ VISITS = [
 ]  # fmt: skip
 
 
-def visits(rows: list[tuple[str, str, int]] = VISITS) -> Dataset:
+def visits(rows: list[tuple[str, str, int]] = VISITS, session_gap: timedelta | None = None) -> Dataset:
     users, items, minutes = zip(*rows, strict=True)
     columns = {"user": users, "item": items, "at": [MINUTES * minute for minute in minutes]}
-    return Dataset.from_interactions(columns, timestamp="at", name="visits")
+    return Dataset.from_interactions(columns, timestamp="at", session_gap=session_gap, name="visits")
 
 
 def contents(part: Dataset | None) -> list[list[str]]:
@@ -81,9 +82,89 @@ def test_a_longer_gap_joins_what_a_shorter_one_parts() -> None:
     assert contents(sessions(visits(), timedelta(0))) == [[item] for item in "abcdefacbd"]
 
 
+RETURNING = [("x", "a", 0), ("x", "b", 1), ("x", "a", 6000), ("x", "c", 6001)]
+
+
+def test_what_a_visitor_comes_back_to_stays_in_the_session_before() -> None:
+    split = next_in_session(visits(RETURNING, GAP), at=at(3000))
+    assert contents(split.train) == [["a", "b"]]
+    assert contents(split.history) == [["a"]]
+    assert contents(split.test) == [["c"]]
+    assert split.history is not None
+    assert split.history.weight.tolist() == [1]
+    assert split.description.endswith("more than 30 minutes")
+
+
+def test_a_dataset_of_users_has_forgotten_it_and_the_split_says_so() -> None:
+    split = next_in_session(visits(RETURNING), at=at(3000))
+    assert contents(split.train) == [["b"]]
+    assert split.description.endswith(
+        "a Dataset of users, which has each item of a user once, at its last time"
+    )
+
+
+def test_an_item_counts_in_a_session_where_it_came_first() -> None:
+    again = [("x", "a", 0), ("x", "b", 1), ("x", "a", 2), ("x", "c", 3), ("y", "d", 5), ("y", "c", 6)]
+    split = next_in_session(visits(again, GAP), at=at(2))
+    assert contents(split.train) == [["a", "b"]]  # as it was at minute 2
+
+
+def test_all_clicks_of_impressions_are_cut() -> None:
+    users, items, minutes = zip(*RETURNING, ("x", "d", 2), strict=True)
+    columns = {"user": users, "item": items, "at": [MINUTES * m for m in minutes], "label": [1, 1, 1, 1, 0]}
+    split = next_in_session(Dataset.from_impressions(columns, timestamp="at"), at=at(3000))
+    assert [contents(part) for part in (split.train, split.history, split.test)] == [
+        [["a", "b"]],
+        [["a"]],
+        [["c"]],
+    ]
+    assert "Dataset of users" not in split.description
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 300)), min_size=2, max_size=40
+    ),
+    cut=st.integers(0, 300),
+    each=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_the_past_is_what_one_would_have_seen_without_the_future(
+    rows: list[tuple[int, int, int]], cut: int, each: bool
+) -> None:
+    named = [(f"u{user}", f"i{item}", minute) for user, item, minute in rows]
+    try:
+        split = next_in_session(visits(named, GAP), at=at(cut), each=each)
+    except DataError:
+        return
+    then = sessions(visits([row for row in named if row[2] < cut], GAP))
+    assert sorted(contents(split.train)) == sorted(contents(then))
+    assert split.train.weight.tolist() == [1] * len(split.train)
+
+
+def test_sessions_are_cut_once(tmp_path: Path) -> None:
+    hour = visits(VISITS, timedelta(hours=1))
+    again = Dataset.load(hour.save(tmp_path / "visits"))
+    for data in (hour, again):
+        assert sessions(data) is data
+        assert sessions(data, timedelta(hours=1)) is data
+        assert "more than 60 minutes" in next_in_session(data, at=at(150)).description
+        with pytest.raises(ValueError, match=r"visits holds sessions already, .* more than 60 minutes"):
+            next_in_session(data, GAP)
+
+
+def test_ratings_of_sessions_become_implicit_feedback() -> None:
+    columns = {"user": [1, 1], "item": [1, 1], "stars": [5, 3], "at": [0, 9000]}
+    data = Dataset.from_interactions(columns, rating="stars", timestamp="at", session_gap=GAP)
+    assert not data.schema.explicit
+    assert data.value.tolist() == [1, 1]
+
+
 def test_sessions_need_times_and_a_gap() -> None:
     with pytest.raises(DataError, match="has no times"):
         sessions(Dataset.from_interactions({"user": [1], "item": [1]}))
+    with pytest.raises(DataError, match="has no times"):
+        Dataset.from_interactions({"user": [1], "item": [1]}, session_gap=GAP)
     with pytest.raises(ValueError, match="gap must not be below 0"):
         sessions(visits(), timedelta(minutes=-1))
 

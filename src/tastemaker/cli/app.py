@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,6 @@ from tastemaker.cli import train as training
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.data.dataset import Schema
-from tastemaker.data.sessions import GAP
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
@@ -41,8 +39,6 @@ app = typer.Typer(
     epilog="Start with: `tastemaker demo`",
 )
 out = Console(highlight=False)
-
-_LONGEST = timedelta.max // timedelta(minutes=1)  # a pause that nobody makes
 
 
 @contextmanager
@@ -138,8 +134,7 @@ def evaluate(
         typer.Option(help="Share of a user's ratings (holdout) or of all (time, session, rows) to hold out."),
     ] = 0.2,
     users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
-    gap: Annotated[float, typer.Option(min=0, help="Minutes; a longer pause ends a session (session).")] = GAP
-    / timedelta(minutes=1),
+    gap: opt.Gap = None,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
     metrics: Annotated[
         str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")
@@ -181,7 +176,8 @@ def evaluate(
                 f"{option}: expected a .png, .svg or .html file in a folder that exists, got {picture}"
             )
     with _showing():
-        interactions = opt.table_of(ctx)
+        pause = opt.pause(gap) if protocol == "session" else None
+        interactions = opt.table_of(ctx, pause)
         if calibration is not None and not interactions.schema.clicks:
             raise TastemakerError("--calibration: click rates need labels; give --label")
         try:
@@ -192,7 +188,7 @@ def evaluate(
                 seed=seed,
                 ratings=ratings,
                 users=users,
-                gap=timedelta(minutes=min(gap, _LONGEST)),
+                gap=None if gap is None else pause,
             )
             if roc is not None:
                 metrics = _with_roc(metrics, interactions.schema)

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ import typer
 
 from tastemaker import datasets
 from tastemaker.data import Dataset, Vocabulary
+from tastemaker.data.sessions import GAP
 from tastemaker.errors import DataError, TastemakerError
 from tastemaker.models import model_class
 from tastemaker.models.base import Recommender
@@ -56,13 +57,17 @@ Scale = Annotated[
     typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating; a rating outside is an error."),
 ]
 Duplicates = Annotated[
-    str, typer.Option(help="Several rows of one user and item: auto, last, sum, max, mean or error.")
+    str, typer.Option(help="Several rows of one user and item: auto, first, last, sum, max, mean or error.")
 ]
 UserFeatures = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Table with one row a user (same id column).")
 ]
 ItemFeatures = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Table with one row an item (same id column).")
+]
+Gap = Annotated[
+    float | None,
+    typer.Option(min=0, help="Minutes; a longer pause ends a session (session); 30 if not given."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -83,6 +88,7 @@ Circumstances = Annotated[
 Length = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Saved = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a saved model.")]
+_LONGEST = timedelta.max // timedelta(minutes=1)  # a pause that nobody makes
 
 
 def open_data(
@@ -101,8 +107,12 @@ def open_data(
     duplicates: str = "auto",
     user_features: Path | None = None,
     item_features: Path | None = None,
+    session_gap: timedelta | None = None,
 ) -> Dataset:
     """A named data set, a saved Dataset or a file, as a Dataset.
+
+    Args:
+        session_gap: read a table of interactions as sessions; all else is left to be cut by whoever asks for sessions.
 
     Raises:
         DataError: with the place of what is wrong.
@@ -129,7 +139,12 @@ def open_data(
         "name": path.name,
     }
     if label is None:
-        rated = {"rating": rating, "scale": _scale(scale), "duplicates": duplicates}
+        rated = {
+            "rating": rating,
+            "scale": _scale(scale),
+            "duplicates": duplicates,
+            "session_gap": session_gap,
+        }
         return Dataset.from_interactions(path, **table, **rated)
     if rating is not None or scale is not None or duplicates != "auto":
         raise DataError(
@@ -152,10 +167,16 @@ def _scale(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def table_of(ctx: typer.Context) -> Dataset:
+def table_of(ctx: typer.Context, session_gap: timedelta | None = None) -> Dataset:
     """What :func:`open_data` makes of the options of a command that takes them all."""
-    names = (name for name in signature(open_data).parameters if name != "source")
-    return open_data(ctx.params["data"], **{name: ctx.params[name] for name in names})
+    names = signature(open_data).parameters.keys() - {"source", "session_gap"}
+    given = {name: ctx.params[name] for name in names}
+    return open_data(ctx.params["data"], session_gap=session_gap, **given)
+
+
+def pause(minutes: float | None) -> timedelta:
+    """What ``--gap`` says."""
+    return GAP if minutes is None else timedelta(minutes=min(minutes, _LONGEST))
 
 
 def build_models(names: Sequence[str], settings: Sequence[str] | None = None) -> dict[str, Recommender[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tastemaker.data.columns import constant
 from tastemaker.data.dataset import Dataset, Duplicates, Schema
 from tastemaker.data.duplicates import merge_duplicates
+from tastemaker.data.sessions import by_session
 from tastemaker.data.sources import Table, open_table, read_table
 from tastemaker.data.vocabulary import Vocabulary, id_series
 from tastemaker.errors import DataError
@@ -38,6 +40,7 @@ def from_interactions(
     user_id: str | None = None,
     item_id: str | None = None,
     duplicates: Duplicates = "auto",
+    session_gap: timedelta | None = None,
     scale: tuple[float, float] | None = None,
     separator: str | None = None,
     columns: Sequence[str] | None = None,
@@ -56,9 +59,12 @@ def from_interactions(
         user_features, item_features: tables (any of the same kinds) with one row a user or item; users and items that
             appear only there belong to the Dataset too.
         user_id, item_id: the id columns of those tables; by default named like ``user`` and ``item``.
-        duplicates: what becomes of several interactions of one user with one item: ``last`` (by time, then by row), or
-            the ``sum``, ``max`` or ``mean`` of ratings (of weights for implicit feedback), or ``error``.
-            ``auto`` is ``last`` for ratings and ``sum`` for implicit feedback.
+        duplicates: what becomes of several interactions of one user with one item: the ``first`` or ``last`` (by time, then by
+            row), or the ``sum``, ``max`` or ``mean`` of ratings (of weights for implicit feedback), or ``error``.
+            ``auto`` is ``last`` for ratings, ``sum`` for implicit feedback, and ``first`` in sessions.
+        session_gap: put sessions in place of users, which end with a longer pause, before duplicates are looked for: what came
+            again in another session stays in both; see :mod:`tastemaker.data.sessions`. Times are needed; ratings become
+            implicit feedback.
         scale: lowest and highest possible rating; a rating outside is an error.
         separator, columns: of a text file; see :func:`tastemaker.data.sources.read_table`.
         connection: database connection, engine or URL for a SQL query.
@@ -90,6 +96,10 @@ def from_interactions(
         connection=connection,
         name=name,
     )
+    if session_gap is not None:
+        return merge_duplicates(
+            by_session(data, session_gap), "first" if duplicates == "auto" else duplicates
+        )
     merged = merge_duplicates(data, duplicates)
     return _rescaled(merged, scale) if rating is not None and duplicates == "sum" else merged
 

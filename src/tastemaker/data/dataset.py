@@ -19,7 +19,7 @@ from tastemaker.errors import DataError
 
 __all__ = ["Dataset", "Duplicates", "Schema", "fingerprint_of"]
 
-Duplicates = Literal["auto", "last", "sum", "max", "mean", "error"]
+Duplicates = Literal["auto", "first", "last", "sum", "max", "mean", "error"]
 _AT_ONCE = 1 << 20  # rows
 
 
@@ -32,6 +32,7 @@ class Schema:
             click-through data, whose rows are impressions and whose values are 1 for a click and 0 for none.
         scale: lowest and highest possible rating (declared, else as observed); None for implicit feedback.
         name: what to call the data in reports and errors.
+        session_gap: where users are sessions, the pause that ended them, in microseconds; see :mod:`tastemaker.data.sessions`.
     """
 
     user: str = "user"
@@ -42,6 +43,7 @@ class Schema:
     scale: tuple[float, float] | None = None
     name: str = "interactions"
     label: str | None = None
+    session_gap: int | None = None
 
     @property
     def explicit(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,21 @@ _AT_ONCE = 1 << 18  # rows
 
 
 def merge_duplicates(data: Dataset, rule: Duplicates) -> Dataset:
-    """One interaction a user and item, by the rule; each stands where the last of its kind stood.
+    """One interaction a user and item, by the rule; each stands where the last of its kind stood, by ``first`` the first.
 
     Raises:
         DataError: for the rule ``error`` if there are any, or for an unknown rule.
     """
-    if rule not in ("auto", "last", "sum", "max", "mean", "error"):
-        raise DataError(f"duplicates: expected auto, last, sum, max, mean or error, got {rule!r}")
+    if rule not in get_args(Duplicates):
+        raise DataError(f"duplicates: expected auto, first, last, sum, max, mean or error, got {rule!r}")
     if rule == "auto":
         rule = "last" if data.schema.explicit else "sum"
     column = data.value if data.schema.explicit else data.weight
     kept, together = np.zeros(len(data), np.bool_), np.empty(0, np.float32)
-    if rule not in ("last", "error"):
+    if rule not in ("first", "last", "error"):
         together = np.empty(len(data), np.float32)
     for rows, indptr in _pairs(data):
-        at = rows[indptr[:-1]] if rule == "error" else rows[indptr[1:] - 1]
+        at = rows[indptr[:-1]] if rule in ("first", "error") else rows[indptr[1:] - 1]
         kept[at] = True
         if len(together):
             together[at] = _together(gather(column, rows), indptr, rule)

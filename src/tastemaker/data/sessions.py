@@ -1,4 +1,11 @@
-"""Sessions: what somebody did in one go. Each becomes a user of its own, of whom nothing is known but what it holds."""
+"""Sessions: what somebody did in one go. Each becomes a user of its own, of whom nothing is known but what it holds.
+
+Build them from the table, ``Dataset.from_interactions(table, timestamp="at", session_gap=GAP)``: there every session of a
+returning visitor has all its items. A Dataset of users has forgotten some, for a user has an item once, at its last time.
+Sessions that are cut from one lack whatever the visitor came back to later, so that the future decides what the past holds.
+
+In a session, too, an item counts once, but where it came first: up to any moment, a session holds what had been seen by then.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,15 +14,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from tastemaker.data.columns import constant
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.duplicates import merge_duplicates
 from tastemaker.data.splits import Split, moment, moment_of_cut, places_in_user, require_times
 from tastemaker.data.vocabulary import Vocabulary
 from tastemaker.errors import DataError
 
-__all__ = ["GAP", "next_in_session", "session_codes", "sessions"]
+__all__ = ["GAP", "by_session", "next_in_session", "session_codes", "sessions"]
 
 GAP = timedelta(minutes=30)
 """A pause longer than this ends a session, unless another is given: what web analytics count by."""
+_FORGOTTEN = "; cut from a Dataset of users, which has each item of a user once, at its last time"
 
 
 def session_codes(user: ArrayLike, timestamp: ArrayLike, gap: int) -> NDArray[np.int64]:
@@ -41,35 +51,57 @@ def session_codes(user: ArrayLike, timestamp: ArrayLike, gap: int) -> NDArray[np
     return codes
 
 
-def sessions(data: Dataset, gap: timedelta = GAP) -> Dataset:
+def sessions(data: Dataset, gap: timedelta | None = None) -> Dataset:
     """The same interactions, as implicit feedback, of sessions in place of users: their ids are numbers from 0 on.
 
-    In a Dataset a user has an item once. To keep what came again in another session, number the sessions of the table with
-    :func:`session_codes` first, and build the Dataset with them for users.
+    A Dataset of sessions is given back as it is. Impressions are cut by their clicks, all of which they hold. Of other Datasets,
+    what a user came back to is in the last of its sessions alone: build those of returning visitors with ``session_gap``, as
+    :mod:`tastemaker.data.sessions` tells.
 
     Args:
         data: with times.
-        gap: a longer pause than this ends a session.
+        gap: a longer pause than this ends a session; by default as ``data`` were cut already, else :data:`GAP`.
 
     Raises:
         DataError: if there are no times.
-        ValueError: for a gap below 0.
+        ValueError: for a gap that is no timedelta, below 0, or another than ``data`` were cut by.
 
-    >>> rows = {"user": list("aab"), "item": [1, 2, 1], "at": [0, 3600, 3600]}
+    >>> rows = {"user": list("aaa"), "item": [1, 2, 1], "at": [0, 1, 3600]}
+    >>> sessions(Dataset.from_interactions(rows, timestamp="at", session_gap=GAP)).user.tolist()
+    [0, 0, 1]
     >>> sessions(Dataset.from_interactions(rows, timestamp="at")).user.tolist()
-    [0, 1, 2]
+    [0, 1]
     """
-    require_times(data)
-    if gap < timedelta(0):
-        raise ValueError(f"gap must not be below 0, got {gap}")
-    taken = data.implicit()
-    codes = session_codes(taken.user, taken.timestamp, gap // timedelta(microseconds=1))
-    return _with_users(taken, codes, _numbers(int(codes.max(initial=-1)) + 1))
+    cut = data.schema.session_gap
+    if cut is None:
+        rows = data.select(data.value > 0) if data.schema.clicks else data
+        return merge_duplicates(by_session(rows, GAP if gap is None else gap), "first")
+    if gap is not None and _in_microseconds(gap) != cut:
+        raise ValueError(
+            f"{data.schema.name} holds sessions already, which end with a pause of more than {_minutes(cut)} minutes; "
+            f"to cut them by {gap}, build it anew with that session_gap"
+        )
+    return data
+
+
+def by_session(rows: Dataset, gap: timedelta) -> Dataset:
+    """The same rows as implicit feedback of sessions, in place of users; a session may have an item in several of them.
+
+    Raises:
+        DataError: if there are no times.
+        ValueError: for a gap that is no timedelta, or below 0.
+    """
+    require_times(rows)
+    pause = _in_microseconds(gap)
+    codes = session_codes(rows.user, rows.timestamp, pause)
+    visits = _with_users(rows, codes, _numbers(int(codes.max(initial=-1)) + 1))
+    schema = replace(rows.schema, rating=None, scale=None, label=None, session_gap=pause)
+    return replace(visits, value=constant(np.float32(1), len(rows)), schema=schema)
 
 
 def next_in_session(
     data: Dataset,
-    gap: timedelta = GAP,
+    gap: timedelta | None = None,
     fraction: float | None = None,
     at: datetime | int | None = None,
     each: bool = False,
@@ -77,22 +109,23 @@ def next_in_session(
     """Ask for the next item of sessions that nobody has an id for, from what they hold so far.
 
     Models learn from everything before one moment, session by session, and are tested on the sessions that begin after it; the
-    rest of a session that goes on over that moment is left out. So nothing is learned from the future.
+    rest of a session that goes on over that moment is left out. So nothing is learned from the future, if ``data`` were built
+    with ``session_gap``; from a Dataset of users, sessions lack what their user came back to later, and the description says so.
 
     Args:
-        data: with times that can be trusted across users.
+        data: with times that can be trusted across users; best of sessions.
         gap: see :func:`sessions`.
         fraction, at: the moment, as of :func:`tastemaker.data.splits.global_time`.
         each: ask for each item but a session's first, instead of the last alone; each question counts as a user of its own.
 
     Raises:
         DataError: if there are no times, or no session after the moment has two items.
-        ValueError: for a number out of range.
+        ValueError: for a number out of range, or a gap as in :func:`sessions`.
 
-    >>> rows = {"user": list("aabbb"), "item": [1, 2, 1, 2, 3], "at": [0, 1, 9000, 9001, 9002]}
-    >>> split = next_in_session(Dataset.from_interactions(rows, timestamp="at"), at=5_000_000_000)
-    >>> split.history.to_frame()["item"].to_list(), split.test.to_frame()["item"].to_list()
-    ([1, 2], [3])
+    >>> rows = {"user": list("aaaaa"), "item": [1, 2, 1, 2, 3], "at": [0, 1, 9000, 9001, 9002]}
+    >>> split = next_in_session(Dataset.from_interactions(rows, timestamp="at", session_gap=GAP), at=5_000_000_000)
+    >>> [part.to_frame()["item"].to_list() for part in (split.train, split.history, split.test)]
+    [[1, 2], [1, 2], [3]]
     """
     cut = moment_of_cut(data, fraction, at)
     visits = sessions(data, gap)
@@ -114,9 +147,23 @@ def next_in_session(
         _with_users(later.select(asked), visits.n_users + np.arange(len(asked)), everyone),
         "next in session",
         f"{'each next item' if each else 'the last item'} of sessions from {moment(cut)} on, told from the items before it "
-        f"alone; a session ends with a pause of more than {gap / timedelta(minutes=1):g} minutes",
+        f"alone; a session ends with a pause of more than {_minutes(visits.schema.session_gap)} minutes"
+        f"{_FORGOTTEN if data.schema.session_gap is None and not data.schema.clicks else ''}",
         history=_with_users(later.select(before), visits.n_users + question, everyone),
     )
+
+
+def _in_microseconds(gap: timedelta) -> int:
+    if not isinstance(gap, timedelta):
+        raise ValueError(f"gap must be a timedelta such as timedelta(minutes=30), got {gap!r}")
+    if gap < timedelta(0):
+        raise ValueError(f"gap must not be below 0, got {gap}")
+    return gap // timedelta(microseconds=1)
+
+
+def _minutes(gap: int | None) -> str:
+    """So many microseconds in minutes."""
+    return f"{(gap or 0) / 60_000_000:g}"
 
 
 def _so_far(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.data.row_splits import random_rows
-from tastemaker.data.sessions import GAP, next_in_session
+from tastemaker.data.sessions import next_in_session
 from tastemaker.data.splits import Split, global_time, holdout, k_fold, leave_last_out
 from tastemaker.errors import DataError
 
@@ -29,7 +29,7 @@ def make_splits(
     seed: int = 0,
     ratings: float = 0.2,
     users: float = 1.0,
-    gap: timedelta = GAP,
+    gap: timedelta | None = None,
 ) -> list[Split]:
     """Part ``data`` by a named protocol.
 
@@ -44,7 +44,7 @@ def make_splits(
     ``session``
         the last item of each session among the latest share ``ratings`` of all interactions, told from the items before it in
         the session by a model that learned from sessions before that time; a pause longer than ``gap`` ends a session. Nobody
-        has an id: see :func:`tastemaker.data.sessions.next_in_session`.
+        has an id. Build the Dataset with ``session_gap``: see :func:`tastemaker.data.sessions.next_in_session`.
     ``rows``
         a share ``ratings`` of the rows at random, whoever's they are: what click-through rates are mostly measured on.
     ``predefined``
