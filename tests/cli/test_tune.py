@@ -56,6 +56,22 @@ def test_tune_prints_the_settings_and_a_command_that_fits_the_same_model(
     assert tuned.recommend(k=5).lists() == again.recommend(k=5).lists()
 
 
+def test_tune_by_sessions_prints_a_command_that_learns_from_sessions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sales: Path, tmp_path: Path
+) -> None:
+    options = ["--user", "customer", "--item", "sku", "--timestamp", "day", "--separator", ";"]
+    tuning = ["--model", "item_knn", "--trials", 2, "--validation", "session", "--gap", 7 * 24 * 60]
+    code, out, err = run(monkeypatch, capsys, "tune", sales, *tuning, *options, "--out", tmp_path / "tuned")
+    assert (code, err) == (0, "")
+    command = shlex.split(out.partition("to use them: ")[2])
+    command[command.index("--out") + 1] = str(tmp_path / "again")
+    code, out, _ = run(monkeypatch, capsys, *command[1:])
+    assert code == 0
+    tuned, again = tm.load(tmp_path / "tuned"), tm.load(tmp_path / "again")
+    assert tuned.catalogue.n_users == again.catalogue.n_users > 60
+    assert tuned.recommend(k=5).lists() == again.recommend(k=5).lists()
+
+
 def test_what_cannot_be_tuned_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sales: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Tuning: better than a bad default, same seed same trials, resumed, within the budget, and the test part is not seen."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,29 @@ def test_sessions_of_nobody_are_judged_all_together() -> None:
     split = next_in_session(data, fraction=0.6)
     found = tm.tune(tm.BPR(factors=2, epochs=1), data, trials=2, validation=split, refit=False)
     assert found.trials["state"].to_list() == ["complete"] * 2
+
+
+def test_sessions_cut_from_the_training_part_judge_settings() -> None:
+    rows = [
+        (u, i, 90_000 * day + 1000 * u + 60 * n)
+        for u in range(20)
+        for day in range(3)
+        for n, i in enumerate((u, 0, day + 1))
+    ]
+    user, item, at = zip(*rows, strict=True)
+    columns = {"user": user, "item": item, "at": at}
+    data = tm.Dataset.from_interactions(columns, timestamp="at", session_gap=timedelta(minutes=5))
+    found = tm.tune("item_knn", data, trials=2, validation="session", metric="hit_rate@5")
+    assert found.trials["state"].to_list() == ["complete"] * 2
+    assert found.model.catalogue.n_users == 60, "three sessions of each of 20 users"
+    past = next_in_session(data, at=90_000 * 2 * 1_000_000 - 1)
+    nested = tm.tune("item_knn", past, trials=1, validation="session", metric="hit_rate@5")
+    assert nested.trials["state"].to_list() == ["complete"]
+    users = tm.Dataset.from_interactions(columns, timestamp="at")
+    found = tm.tune(
+        "item_knn", users, trials=1, validation="session", gap=timedelta(minutes=5), metric="hit_rate@5"
+    )
+    assert found.model.catalogue.n_users > 20, "the best model learns from sessions, too"
 
 
 def test_relevance_and_candidates_are_those_of_evaluate(data: tm.Dataset, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tastemaker.cli import train as training
 from tastemaker.cli import tune as tuning
 from tastemaker.cli.progress import TerminalProgress
 from tastemaker.data.dataset import Schema
+from tastemaker.data.sessions import sessions
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation import Comparison, Protocol, Report, compare, make_splits
 from tastemaker.evaluation import evaluate as measure
@@ -87,6 +88,7 @@ def fit(
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to save the model.")],
     model: Annotated[str, typer.Option(help="Which model: see `tastemaker models`.")] = "item_knn",
     settings: opt.Settings = None,
+    gap: opt.SessionGap = None,
     user: opt.UserColumn = "user",
     item: opt.ItemColumn = "item",
     rating: opt.RatingColumn = None,
@@ -105,7 +107,10 @@ def fit(
     check_folder(out_dir)
     chosen = opt.build_models([model], settings)[model]
     with _showing():
-        interactions = opt.table_of(ctx)
+        pause = None if gap is None else opt.pause(gap)
+        interactions = opt.table_of(ctx, pause)
+        if pause is not None:
+            interactions = sessions(interactions, pause)
         out.print(escape(repr(interactions)))
         start = time.perf_counter()
         chosen.fit(interactions)

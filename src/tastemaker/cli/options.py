@@ -69,6 +69,12 @@ Gap = Annotated[
     float | None,
     typer.Option(min=0, help="Minutes; a longer pause ends a session (session); 30 if not given."),
 ]
+SessionGap = Annotated[
+    float | None,
+    typer.Option(
+        "--gap", min=0, help="Learn from sessions, which a pause of more minutes ends, not from users."
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

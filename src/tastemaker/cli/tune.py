@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ def tune(
         typer.Option(metavar="FILE", help="Remember the trials here; an existing file is resumed."),
     ] = None,
     validation: Annotated[Validation, typer.Option(help="How to cut the validation part.")] = "holdout",
+    gap: opt.Gap = None,
     seed: Annotated[int, typer.Option(help="Same seed, same trials.")] = 0,
     settings: opt.Settings = None,
     user: opt.UserColumn = "user",
@@ -76,7 +78,8 @@ def tune(
         "item_features": item_features,
     }
     with TerminalProgress() as bars, progress.use(bars):
-        interactions = opt.open_data(data, **reading)
+        pause = opt.pause(gap) if validation == "session" else None
+        interactions = opt.open_data(data, **reading, session_gap=pause)
         try:
             found = search(
                 chosen,
@@ -87,6 +90,7 @@ def tune(
                 seed=seed,
                 storage=storage,
                 validation=validation,
+                gap=None if gap is None else pause,
                 space=space,
                 refit=out_dir is not None,
             )
@@ -95,6 +99,9 @@ def tune(
     _print(found)
     if out_dir is not None:
         typer.echo(f"saved in {found.model.save(out_dir)}")
+    if pause is not None:
+        cut = interactions.schema.session_gap
+        reading["gap"] = (pause if cut is None else timedelta(microseconds=cut)) / timedelta(minutes=1)
     typer.echo(f"to use them: {_command(data, found, reading, out_dir)}")
 
 

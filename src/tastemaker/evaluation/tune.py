@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tastemaker.data.dataset import Dataset
+from tastemaker.data.sessions import sessions
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError, TastemakerError, require
 from tastemaker.evaluation.deadline import OutOfTime, until
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tuned", "tune"]
 
-Validation = Literal["holdout", "leave-last", "time"]
+Validation = Literal["holdout", "leave-last", "time", "session"]
 
 _TRIALS = 20  # where neither a number of trials nor a budget is given
 _SHARES = (
@@ -86,6 +88,7 @@ def tune(
     seed: int = 0,
     storage: str | Path | None = None,
     validation: Validation | Split | None = None,
+    gap: timedelta | None = None,
     space: Space | None = None,
     relevant_from: float | None = None,
     sampled: Sampled = None,
@@ -107,8 +110,10 @@ def tune(
         trials: stop when there are so many, resumed ones included; 20 if neither is given.
         seed: of the search and of the cut.
         storage: a file that remembers the trials; an existing one is resumed.
-        validation: how to cut the validation part from the training part (``"holdout"``, ``"leave-last"``, ``"time"``), or a
-            Split of it. By default the Split's own validation part where it has one, else a hold-out.
+        validation: how to cut the validation part from the training part (``"holdout"``, ``"leave-last"``, ``"time"``,
+            ``"session"``), or a Split of it. By default the Split's own validation part where it has one, else a hold-out.
+        gap: for ``"session"``, a pause longer than which ends one; the best model, too, learns from sessions. See
+            :func:`tastemaker.data.sessions.sessions`.
         space: where to look, instead of the default ranges.
         relevant_from, sampled: what counts as relevant, and against which candidates, as in
             :func:`tastemaker.evaluation.evaluate`.
@@ -123,7 +128,7 @@ def tune(
     """
     require("optuna", "tune")
     base = _prototype(model)
-    train, split = _cut(data, validation, seed)
+    train, split = _cut(data, validation, seed, gap)
     plan = Plan.of(
         split.train.schema, metrics=[metric], relevant_from=relevant_from, sampled=sampled, seed=seed
     )
@@ -169,9 +174,15 @@ def _limits(trials: int | None, budget_seconds: float | None) -> int | None:
     return _TRIALS if trials is None and budget_seconds is None else trials
 
 
-def _cut(data: Dataset | Split, validation: Validation | Split | None, seed: int) -> tuple[Dataset, Split]:
+def _cut(
+    data: Dataset | Split, validation: Validation | Split | None, seed: int, gap: timedelta | None
+) -> tuple[Dataset, Split]:
     """The whole training data, and how they are parted into what trials learn from and what they are judged by."""
     train = data.train if isinstance(data, Split) else data
+    if validation == "session":
+        if isinstance(data, Split):
+            splits_of(data)
+        return sessions(train, gap), make_splits(train, "session", gap=gap)[0]
     if isinstance(validation, Split):
         split = validation
     elif validation is None and isinstance(data, Split) and data.validation is not None:
