@@ -107,6 +107,17 @@ def test_unknown_users_and_items(name: str, fitted: Get) -> None:
     assert model.predict(["nobody", "u1"], ["i1", "i1"]).shape == (2,)
 
 
+def test_a_history_of_nothing_that_anyone_had_is_not_answered_with_items_in_any_order(
+    name: str, fitted: Get
+) -> None:
+    """What a model knows of the item or of everybody tells items apart; else there is no list, and a reason."""
+    found = fitted(name).recommend(history=[[f"i{ITEMS - 1}"]], k=5)
+    if found.lists()[0]:
+        assert found.scores[0].any()
+    else:
+        assert "without a score" in found.shortfalls[0]
+
+
 def test_a_given_history_replaces_the_stored_one_for_scoring_and_adds_to_the_seen(
     name: str, fitted: Get
 ) -> None:

@@ -289,10 +289,12 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         return users[:, : self.factors]
 
     def _query_vectors(self, fitted: Fitted[ImplicitALSState], queries: Queries) -> NDArray[np.float32]:
+        """NaN if nothing in the history taught anything."""
         vectors = fitted.state.user_factors[queries.users]
         new = np.flatnonzero((queries.users < 0) | queries.given)
         if len(new):
             vectors[new] = self._fold_in(fitted, queries.history.take(new))
+        vectors[~vectors.any(axis=1)] = np.nan
         return vectors
 
     def _item_vectors(self, fitted: Fitted[ImplicitALSState]) -> NDArray[np.float32]:
