@@ -2,6 +2,7 @@
 
 import tracemalloc
 from math import log2, sqrt
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -343,3 +344,17 @@ def test_popularity_on_the_ncf_papers_files(real_data: object) -> None:
     report = evaluate(tm.Popularity(), split, metrics=metrics, sampled="published", relevant_from=1)
     assert report["hit_rate@10"] == pytest.approx(0.4533, abs=0.0005)
     assert report["ndcg@10"] == pytest.approx(0.2542, abs=0.0005)
+
+
+def test_several_splits_leave_a_checkpoint_alone_and_one_split_keeps_it(tmp_path: Path) -> None:
+    data = Dataset.from_interactions({"user": list("aaabbbccc"), "item": [1, 2, 3, 1, 2, 4, 1, 3, 4]})
+    file = tmp_path / "state"
+    model = tm.GMF(factors=2, epochs=1, device="cpu", checkpoint=file)
+    blend = tm.Blend(models={"gmf": model, "popularity": tm.Popularity()})
+    for of_several in (model, blend):
+        evaluate(of_several, data, metrics="ndcg@2", protocol="kfold", folds=3)
+    assert not tm.evaluation.compare([model, blend], k_fold(data, folds=3), metrics="ndcg@2").failures
+    assert not file.exists()
+    evaluate(model, data, metrics="ndcg@2", protocol="leave-last")
+    assert file.exists()
+    assert model.checkpoint == file

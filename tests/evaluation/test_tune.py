@@ -157,6 +157,14 @@ def test_sessions_cut_from_the_training_part_judge_settings() -> None:
     assert found.model.catalogue.n_users > 20, "the best model learns from sessions, too"
 
 
+def test_trials_have_no_checkpoint(data: tm.Dataset, tmp_path: Path) -> None:
+    model = tm.GMF(factors=2, epochs=1, device="cpu", checkpoint=tmp_path / "state")
+    found = tm.tune(model, data, trials=3, space={"factors": Range(2, 8)})
+    assert found.trials["state"].to_list() == ["complete"] * 3
+    assert not (tmp_path / "state").exists()
+    assert found.model.parameters()["checkpoint"] is None
+
+
 def test_relevance_and_candidates_are_those_of_evaluate(data: tm.Dataset, tmp_path: Path) -> None:
     space, model = {"neighbors": Range(5, 50)}, tm.ItemKNN(neighbors=20)
     wishes: dict[str, Any] = {"relevant_from": 1, "sampled": 20}

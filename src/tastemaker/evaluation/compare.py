@@ -7,7 +7,7 @@ from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
 from tastemaker.evaluation.comparison import REFERENCE, Comparison
 from tastemaker.evaluation.evaluate import sum_up
-from tastemaker.evaluation.fold import Fold, measure
+from tastemaker.evaluation.fold import Fold, measure, without_checkpoint
 from tastemaker.evaluation.plan import Plan, Sampled
 from tastemaker.evaluation.protocols import Data, Protocol, splits_of
 from tastemaker.evaluation.trial import Trial
@@ -36,7 +36,8 @@ def compare(
     that matters for lists, and the comparison says so. A model that fails is reported with its reason; the others stand.
 
     Args:
-        models: by the name to print; or a list of models, which are then named after their classes.
+        models: by the name to print; or a list of models, which are then named after their classes. On several splits they
+            are fitted without a ``checkpoint``, a file of one fit.
         data, metrics, k, protocol, folds, seed, relevant_from, sampled: as in :func:`tastemaker.evaluate`.
 
     Raises:
@@ -55,7 +56,8 @@ def compare(
     splits = splits_of(data, protocol, folds=folds, seed=seed)
     schema = splits[0].train.schema
     plan = Plan.of(schema, metrics=metrics, k=k, relevant_from=relevant_from, sampled=sampled, seed=seed)
-    measured, failures = _measure_all(named, plan, splits)
+    fitted = without_checkpoint(named) if len(splits) > 1 else named
+    measured, failures = _measure_all(fitted, plan, splits)
     reports = {name: sum_up(named[name], name, plan, splits, found) for name, found in measured.items()}
     reference = next((name for name in reports if _is_reference(named[name])), None)
     return Comparison(plan=plan, reports=reports, failures=failures, reference=reference)

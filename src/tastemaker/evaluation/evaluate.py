@@ -7,7 +7,7 @@ import numpy as np
 
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError
-from tastemaker.evaluation.fold import MOST_POINTS, Fold, measure, obstacle
+from tastemaker.evaluation.fold import MOST_POINTS, Fold, measure, obstacle, without_checkpoint
 from tastemaker.evaluation.observe import MEAN_WHERE_MISSING
 from tastemaker.evaluation.plan import Plan, Sampled
 from tastemaker.evaluation.pool import pool
@@ -43,7 +43,8 @@ def evaluate(
     out. Memory does not grow with users times items.
 
     Args:
-        model: its hyper-parameters are used; it is not changed.
+        model: its hyper-parameters are used; it is not changed. On several splits it is fitted without its ``checkpoint``, a
+            file of one fit.
         data: a Dataset, which is split by ``protocol``; or a Split, or several, such as folds.
         metrics: names, as a list or separated by commas; ``"map"`` is short for ``"map@{k}"``. By default rmse and mae
             (ratings only), ndcg, map, precision and recall, coverage, novelty; of click-through data auc_global, auc (over
@@ -76,9 +77,9 @@ def evaluate(
     schema = splits[0].train.schema
     plan = Plan.of(schema, metrics=metrics, k=k, relevant_from=relevant_from, sampled=sampled, seed=seed)
     name = type(model).__name__
-    return sum_up(
-        model, name, plan, splits, [measure(model, Trial.of(split, plan), name) for split in splits]
-    )
+    fitted = without_checkpoint(model) if len(splits) > 1 else model
+    folds_of = [measure(fitted, Trial.of(split, plan), name) for split in splits]
+    return sum_up(model, name, plan, splits, folds_of)
 
 
 def sum_up(

@@ -1,8 +1,8 @@
 """One model on one split: a fresh copy is fitted on the training part, and measured."""
 
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from tastemaker.metrics.predictions import Predictions
 from tastemaker.metrics.roc import RocCurve, roc_curve
 from tastemaker.models.base import Recommender
 
-__all__ = ["MOST_POINTS", "Fold", "measure", "obstacle"]
+__all__ = ["MOST_POINTS", "Fold", "measure", "obstacle", "without_checkpoint"]
+
+T = TypeVar("T")
 
 _ON_THE_SCALE = ("rmse", "mae", "precision", "precision_global", "recall", "recall_global")
 _OVER_PAIRS = {"auc", "auc_global", "auc_grouped"}
@@ -65,6 +67,16 @@ def measure(model: Recommender[Any], trial: Trial, name: str) -> Fold:
     return Fold(
         trial.users, measurements, counts, seen.vectors_from, middle - start, took, curve, probabilities
     )
+
+
+def without_checkpoint(model: T) -> T:
+    """A copy of a model, and of those that it is made of, for several fits: a checkpoint is of one alone."""
+    if isinstance(model, dict):
+        return type(model)({name: without_checkpoint(member) for name, member in model.items()})
+    if not isinstance(model, Recommender):
+        return model
+    settings = {f.name: without_checkpoint(getattr(model, f.name)) for f in fields(model)}
+    return replace(model, **settings | ({"checkpoint": None} if "checkpoint" in settings else {}))
 
 
 def obstacle(metric: Metric, model: Recommender[Any]) -> str:

@@ -17,7 +17,7 @@ from tastemaker.data.sessions import sessions
 from tastemaker.data.splits import Split
 from tastemaker.errors import DataError, TastemakerError, require
 from tastemaker.evaluation.deadline import OutOfTime, until
-from tastemaker.evaluation.fold import measure, obstacle
+from tastemaker.evaluation.fold import measure, obstacle, without_checkpoint
 from tastemaker.evaluation.plan import Plan, Sampled
 from tastemaker.evaluation.protocols import make_splits, splits_of
 from tastemaker.evaluation.search_spaces import (
@@ -103,7 +103,8 @@ def tune(
     to the clock.
 
     Args:
-        model: a registered name, a class, or a model whose other hyper-parameters are kept.
+        model: a registered name, a class, or a model whose other hyper-parameters are kept, except for a
+            ``checkpoint``: that is a file of one fit, and trials are many.
         data: what to learn from; of a Split the training part, and its test part is never looked at.
         metric: as in :func:`tastemaker.evaluation.evaluate`; its own direction is respected.
         budget_seconds: stop after so long; the first trial is finished, a later one is broken off.
@@ -127,7 +128,7 @@ def tune(
         TastemakerError: if the model has nothing to tune, the storage is of another search, or no trial succeeded.
     """
     require("optuna", "tune")
-    base = _prototype(model)
+    base = without_checkpoint(_prototype(model))
     train, split = _cut(data, validation, seed, gap)
     plan = Plan.of(
         split.train.schema, metrics=[metric], relevant_from=relevant_from, sampled=sampled, seed=seed
