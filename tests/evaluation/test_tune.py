@@ -157,6 +157,18 @@ def test_sessions_cut_from_the_training_part_judge_settings() -> None:
     assert found.model.catalogue.n_users > 20, "the best model learns from sessions, too"
 
 
+def test_heads_divide_the_factors_where_one_of_them_is_kept() -> None:
+    def options(kept: str, **settings: Any) -> tuple[Any, Any]:
+        space = space_of(tm.SASRec(**settings), [kept])
+        return tuple(getattr(space.get(name), "options", None) for name in ("factors", "heads"))  # type: ignore[return-value]
+
+    assert options("factors", factors=6, heads=1) == (None, (1, 2))
+    assert options("factors", factors=12, heads=1) == (None, (1, 2, 4))
+    assert options("heads", factors=64, heads=64) == ((64, 128, 256), None)
+    assert options("heads", factors=6, heads=3) == (None, None)
+    assert options("epochs") == ((32, 64, 128, 256), (1, 2, 4))
+
+
 def test_trials_have_no_checkpoint(data: tm.Dataset, tmp_path: Path) -> None:
     model = tm.GMF(factors=2, epochs=1, device="cpu", checkpoint=tmp_path / "state")
     found = tm.tune(model, data, trials=3, space={"factors": Range(2, 8)})

@@ -61,7 +61,7 @@ def tune(
     """Find good hyper-parameters on a validation part of the data; what --set gives is kept."""
     chosen = opt.build_model(model, settings)
     kept = {setting.partition("=")[0].rpartition(".")[2] for setting in settings or ()}
-    space = {name: where for name, where in space_of(chosen).items() if name.split(".")[0] not in kept}
+    space = space_of(chosen, kept)
     reading: dict[str, Any] = {
         "user": user,
         "item": item,

@@ -1,6 +1,6 @@
 """Where to look for good hyper-parameters: a range or a choice for each, by model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -168,8 +168,12 @@ _OWN: dict[str, dict[str, Range | Choice]] = {
 }
 
 
-def space_of(model: Recommender[Any]) -> Space:
+def space_of(model: Recommender[Any], kept: Collection[str] = ()) -> Space:
     """The default ranges of a model's hyper-parameters.
+
+    Args:
+        model: whose.
+        kept: hyper-parameters that stay as the model has them; the ranges of others are cut to what goes with them.
 
     Raises:
         TastemakerError: if it has none to tune.
@@ -185,7 +189,22 @@ def space_of(model: Recommender[Any]) -> Space:
         space |= {f"weights.{member}": Range(0.03, 3.0, log=True) for member in parameters["models"]}
     if not space:
         raise TastemakerError(f"{model.name} has no hyper-parameters to tune")
-    return space
+    space = {name: where for name, where in space.items() if name.partition(".")[0] not in kept}
+    return _heads_that_divide(space, parameters) if "heads" in parameters else space
+
+
+def _heads_that_divide(space: Space, kept: Mapping[str, Any]) -> Space:
+    """Where one of heads and factors is kept: those options for the other that go with it; without any, it is kept, too."""
+    heads, factors = space.get("heads"), space.get("factors")
+    if factors is None and isinstance(heads, Choice):
+        name, options = "heads", tuple(h for h in heads.options if kept["factors"] % h == 0)
+    elif heads is None and isinstance(factors, Choice):
+        name, options = "factors", tuple(f for f in factors.options if f % kept["heads"] == 0)
+    else:
+        return space
+    if options:
+        return {**space, name: Choice(options)}
+    return {other: where for other, where in space.items() if other != name}
 
 
 def with_settings(model: Recommender[Any], settings: Mapping[str, Any]) -> Recommender[Any]:
