@@ -233,6 +233,10 @@ def test_hyper_parameters_are_checked_at_construction(name: str) -> None:
         if isinstance(value, int) and not isinstance(value, bool) and parameter != "seed":
             with pytest.raises(ValueError, match=parameter):
                 model_class(name)(**{parameter: -1})
+    if "checkpoint" in model_class(name)().parameters():
+        for no_file in (3, True, ""):
+            with pytest.raises(ValueError, match="checkpoint must be the path of a file, or None"):
+                model_class(name)(checkpoint=no_file)
 
 
 def test_before_fit_it_says_so(name: str) -> None:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tastemaker.data.dataset import Dataset
 from tastemaker.errors import DataError
 
-__all__ = ["a_dataset", "between", "flag", "one_of", "stopping", "whole"]
+__all__ = ["a_dataset", "a_file", "between", "flag", "one_of", "stopping", "whole"]
 
 
 def a_dataset(method: str, data: Any) -> None:
@@ -16,6 +17,12 @@ def a_dataset(method: str, data: Any) -> None:
         raise DataError(
             f"{method} expects a Dataset, got {type(data).__name__}; see Dataset.from_interactions"
         )
+
+
+def a_file(name: str, value: Any) -> None:
+    """Refuse what is neither None nor the place of a file."""
+    if not (value is None or isinstance(value, Path) or (isinstance(value, str) and value)):
+        raise ValueError(f"{name} must be the path of a file, or None for none, got {value!r}")
 
 
 def whole(name: str, value: Any, low: int = 1) -> None:

@@ -16,7 +16,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, one_of, stopping, whole
+from tastemaker.models.checks import a_file, between, one_of, stopping, whole
 from tastemaker.models.neural.auto_rec_state import (
     AutoRecState,
     decoders,
@@ -114,6 +114,7 @@ class AutoRec(DotProduct[AutoRecState]):
         between("hide", self.hide, high=0.9)
         whole("seed", self.seed, low=0)
         stopping(self.patience, self.validation_fraction)
+        a_file("checkpoint", self.checkpoint)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The hyper-parameters without the checkpoint, which is a file of one fit."""

@@ -15,7 +15,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, Recommender, State
-from tastemaker.models.checks import between, stopping, whole
+from tastemaker.models.checks import a_file, between, stopping, whole
 from tastemaker.models.neural.click_state import Asked, ClickState, asked_by, crossed, item_terms, items_of
 from tastemaker.models.neural.click_terms import Parts, row_sums
 from tastemaker.models.neural.features import fit_features
@@ -86,6 +86,7 @@ class ClickModel(Recommender[ClickState]):
         between("regularization", self.regularization)
         whole("seed", self.seed, low=0)
         stopping(self.patience, self.validation_fraction)
+        a_file("checkpoint", self.checkpoint)
 
     @property
     def context_columns(self) -> tuple[str, ...]:

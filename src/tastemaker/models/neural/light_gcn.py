@@ -14,7 +14,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import a_file, between, whole
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
 
@@ -103,6 +103,7 @@ class LightGCN(DotProduct[LightGCNState]):
         between("learning_rate", self.learning_rate, open_low=True)
         between("regularization", self.regularization)
         whole("seed", self.seed, low=0)
+        a_file("checkpoint", self.checkpoint)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The hyper-parameters without the checkpoint, which is a file of one fit."""

@@ -22,7 +22,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import Fitted, Recommender, State
-from tastemaker.models.checks import between, stopping, whole
+from tastemaker.models.checks import a_file, between, stopping, whole
 from tastemaker.models.neural.layers import Mlp, PairMlp
 from tastemaker.models.similarity import cosines
 from tastemaker.progress import Progress
@@ -164,6 +164,7 @@ class NCF(Recommender[NCFState]):
         whole("negatives", self.negatives)
         whole("seed", self.seed, low=0)
         stopping(self.patience, self.validation_fraction)
+        a_file("checkpoint", self.checkpoint)
 
     @property
     @abstractmethod

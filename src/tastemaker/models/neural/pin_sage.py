@@ -15,7 +15,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import a_file, between, whole
 from tastemaker.models.neural.specs import FeatureSpec, Id, as_spec
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
@@ -129,6 +129,7 @@ class PinSage(DotProduct[PinSageState]):
         between("margin", self.margin, open_low=True)
         between("hide", self.hide, high=0.95)
         whole("seed", self.seed, low=0)
+        a_file("checkpoint", self.checkpoint)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The features as text; not the place of the checkpoint."""

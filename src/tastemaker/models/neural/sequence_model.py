@@ -12,7 +12,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, flag, one_of, stopping, whole
+from tastemaker.models.checks import a_file, between, flag, one_of, stopping, whole
 from tastemaker.models.neural.sequences import Sequences
 from tastemaker.models.neural.specs import FeatureSpec, as_spec
 from tastemaker.models.similarity import cosines
@@ -116,6 +116,7 @@ class SequenceModel(DotProduct[S], Generic[S]):
         flag("decay", self.decay)
         between("dropout", self.dropout, high=0.95)
         stopping(self.patience, self.validation_fraction, most=1.0)
+        a_file("checkpoint", self.checkpoint)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The features as text; not the place of the checkpoint."""

@@ -11,7 +11,7 @@ from tastemaker.data.dataset import Dataset
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import between, whole
+from tastemaker.models.checks import a_file, between, whole
 from tastemaker.models.neural.click_terms import beside, field_vectors, row_sums
 from tastemaker.models.neural.ctr import hidden_sizes
 from tastemaker.models.neural.encoded import Encoded
@@ -111,6 +111,7 @@ class TwoTower(DotProduct[TwoTowerState]):
         between("temperature", self.temperature, open_low=True)
         between("id_dropout", self.id_dropout, high=0.95)
         whole("seed", self.seed, low=0)
+        a_file("checkpoint", self.checkpoint)
 
     def saved_parameters(self) -> dict[str, Any]:
         """The features as text; not the place of the checkpoint."""
