@@ -253,6 +253,11 @@ def test_a_history_of_which_nothing_is_known_gets_no_scores(fitted):
     assert found.lists()[1] == model.recommend(history=[[1]], k=3, deny=[40]).lists()[0]
 
 
+def test_what_is_the_same_for_every_query_is_made_once(fitted):
+    state = fitted["sasrec"]._fitted.state
+    assert state.rows is state.rows
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_saved_model_answers_without_torch(name, fitted, tmp_path):
     model = fitted[name]

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -38,7 +39,7 @@ class SequenceState(State):
     items: Float32
     known: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def rows(self) -> NDArray[np.int32]:
         """int32[items]: the row of ``items`` that an item is read by; −1 for one without a vector."""
         return np.where(self.known, np.arange(len(self.known), dtype=np.int32), np.int32(-1))
