@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +168,20 @@ def test_sessions_need_times_and_a_gap() -> None:
         Dataset.from_interactions({"user": [1], "item": [1]}, session_gap=GAP)
     with pytest.raises(ValueError, match="gap must not be below 0"):
         sessions(visits(), timedelta(minutes=-1))
+    for cut in (lambda: next_in_session(visits(), 30), lambda: visits(session_gap=30)):  # type: ignore[arg-type]
+        with pytest.raises(
+            ValueError, match=r"gap must be a timedelta such as timedelta\(minutes=30\), got 30"
+        ):
+            cut()
+
+
+@pytest.mark.parametrize("no_moment", [10**30, "1970-01-02", 1.5])
+def test_a_moment_is_a_datetime_or_a_number_that_64_bits_hold(no_moment: Any) -> None:
+    for split in (global_time, next_in_session):
+        with pytest.raises(
+            ValueError, match="at must be a datetime, or a whole number of microseconds since 1970"
+        ):
+            split(visits(), at=no_moment)
 
 
 def at(minute: int) -> int:

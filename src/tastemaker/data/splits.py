@@ -200,7 +200,7 @@ def global_time(data: Dataset, fraction: float | None = None, at: datetime | int
         at: the moment, as a datetime (naive ones are UTC) or in microseconds since 1970.
 
     Raises:
-        ValueError: if both are given, or the share is outside (0, 1).
+        ValueError: if both are given, the share is outside (0, 1), or ``at`` is no moment.
         DataError: if there are no times, or one of the parts would be empty.
 
     >>> data = Dataset.from_interactions({"user": list("abab"), "item": [1, 2, 3, 4], "at": [4, 1, 2, 3]}, timestamp="at")
@@ -218,7 +218,7 @@ def moment_of_cut(data: Dataset, fraction: float | None, at: datetime | int | No
     if at is not None and fraction is not None:
         raise ValueError("give at or fraction, not both")
     if at is not None:
-        return _microseconds(at) if isinstance(at, datetime) else int(at)
+        return _microseconds(at)
     fraction = 0.2 if fraction is None else fraction
     check_share("fraction", fraction)
     if not len(data):
@@ -383,6 +383,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def _microseconds(at: datetime) -> int:
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return round(at.timestamp() * 1_000_000)
+def _microseconds(at: datetime | int) -> int:
+    if isinstance(at, datetime):
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return round(at.timestamp() * 1_000_000)
+    if isinstance(at, bool) or not isinstance(at, int | np.integer) or not -(2**63) < at < 2**63:
+        raise ValueError(
+            f"at must be a datetime, or a whole number of microseconds since 1970 that 64 bits hold, got {at!r}"
+        )
+    return int(at)
