@@ -144,6 +144,26 @@ def test_sessions_of_a_file_keep_what_a_visitor_came_back_to(cli: Cli, tmp_path:
     assert "holds sessions already, which end with a pause of more than 60 minutes" in run.err
 
 
+def test_each_next_item_of_sessions(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text("user,item,at\nx,a,0\nx,b,60\ny,a,360000\ny,c,360060\ny,b,360120\n")
+    arguments = [
+        "--model",
+        "popularity",
+        "--protocol",
+        "session",
+        "--ratings",
+        0.6,
+        "--timestamp",
+        "at",
+        "--json",
+    ]
+    for more, lists, asked in ((["--each"], 2, "each next item"), ([], 1, "the last item")):
+        report = json.loads(cli("evaluate", path, *arguments, *more).out)
+        assert report["counts"]["lists"] == lists
+        assert asked in report["protocol"]
+
+
 @pytest.mark.parametrize("gap", ["1e20", "inf"])
 def test_sessions_that_no_pause_ends(cli: Cli, sales: Path, gap: str) -> None:
     run = cli("evaluate", sales, *COLUMNS, "--model", "popularity", "--protocol", "session", "--gap", gap)

@@ -140,6 +140,12 @@ def evaluate(
     ] = 0.2,
     users: Annotated[float, typer.Option(help="Share of the users to hold them out of (holdout).")] = 1.0,
     gap: opt.Gap = None,
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each", help="Ask for each item of a session but the first, not for the last alone (session)."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
     metrics: Annotated[
         str | None, typer.Option(metavar="A,B", help="E.g. rmse,map@10; by default what suits the data.")
@@ -194,6 +200,7 @@ def evaluate(
                 ratings=ratings,
                 users=users,
                 gap=None if gap is None else pause,
+                each=each,
             )
             if roc is not None:
                 metrics = _with_roc(metrics, interactions.schema)

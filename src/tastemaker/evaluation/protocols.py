@@ -30,6 +30,7 @@ def make_splits(
     ratings: float = 0.2,
     users: float = 1.0,
     gap: timedelta | None = None,
+    each: bool = False,
 ) -> list[Split]:
     """Part ``data`` by a named protocol.
 
@@ -42,9 +43,10 @@ def make_splits(
     ``time``
         the latest share ``ratings`` of all interactions: train on the past, test on the future.
     ``session``
-        the last item of each session among the latest share ``ratings`` of all interactions, told from the items before it in
-        the session by a model that learned from sessions before that time; a pause longer than ``gap`` ends a session. Nobody
-        has an id. Build the Dataset with ``session_gap``: see :func:`tastemaker.data.sessions.next_in_session`.
+        the last item of each session among the latest share ``ratings`` of all interactions (``each``: every item but the first),
+        told from the items before it in the session by a model that learned from sessions before that time; a pause longer than
+        ``gap`` ends a session. Nobody has an id. Build the Dataset with ``session_gap``: see
+        :func:`tastemaker.data.sessions.next_in_session`.
     ``rows``
         a share ``ratings`` of the rows at random, whoever's they are: what click-through rates are mostly measured on.
     ``predefined``
@@ -69,7 +71,7 @@ def make_splits(
         case "time":
             return [global_time(data, fraction=ratings)]
         case "session":
-            return [next_in_session(data, gap, fraction=ratings)]
+            return [next_in_session(data, gap, fraction=ratings, each=each)]
         case "rows":
             return [random_rows(data, test=ratings, validation=0, seed=seed)]
         case "predefined":
