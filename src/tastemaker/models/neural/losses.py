@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["bpr", "full_softmax", "gbce", "logistic", "sampled_softmax", "squared"]
+__all__ = ["bpr", "gbce", "logistic", "sampled_softmax", "squared"]
 
 
 def squared(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -71,19 +71,6 @@ def sampled_softmax(
     positive = positive_logit - log_q_positive
     logits = torch.cat([positive.unsqueeze(1), negative_logits - log_q_negative], dim=1)
     return (torch.logsumexp(logits, dim=1) - positive).mean()
-
-
-def full_softmax(logits: Tensor, target: Tensor) -> Tensor:
-    """The mean cross-entropy of the right item among all.
-
-    Args:
-        logits: float[b, items].
-        target: int64[b], the right item.
-
-    >>> round(full_softmax(torch.zeros(1, 4), torch.tensor([2])).item(), 4)
-    1.3863
-    """
-    return functional.cross_entropy(logits, target)
 
 
 def gbce(positive: Tensor, negative: Tensor, share: float, calibration: float) -> Tensor:

@@ -13,7 +13,7 @@ _NUMBERS = 1 << 26  # logits that are held at once on a GPU
 
 
 def softmax_over_items(hidden: Tensor, items: Tensor, target: Tensor) -> Tensor:
-    """The mean cross-entropy of the right item among all: ``full_softmax(hidden @ items.T, target)``.
+    """The mean cross-entropy of the right item among all: ``cross_entropy(hidden @ items.T, target)``.
 
     The gradients are made on the way, from each stretch of logits while it is there: they are computed once, and n x items
     numbers are never held.
