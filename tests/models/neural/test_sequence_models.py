@@ -253,6 +253,23 @@ def test_a_history_of_which_nothing_is_known_gets_no_scores(fitted):
     assert found.lists()[1] == model.recommend(history=[[1]], k=3, deny=[40]).lists()[0]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_an_interaction_of_weight_0_might_as_well_not_be_there(name):
+    data, model = walks(users=12), replace(MODELS[name], epochs=2)
+    weight = np.ones(len(data))
+    weight[[3, 10, 40]] = 0
+    weight[(data.user == 0) | (data.item == 5)] = 0
+    one, other = (
+        replace(model).fit(part) for part in (data.with_columns(weight=weight), data.select(weight > 0))
+    )
+    assert one._fitted.state.items.tobytes() == other._fitted.state.items.tobytes()
+    assert not one._fitted.state.known[5]
+    found, expected = (m.recommend(exclude_seen=False, k=5) for m in (one, other))
+    assert found.lists()[0] == [], "who has taken nothing that counts"
+    assert found.lists()[1:] == expected.lists()[1:]
+    assert found.scores[1:].tobytes() == expected.scores[1:].tobytes()
+
+
 def test_what_is_the_same_for_every_query_is_made_once(fitted):
     state = fitted["sasrec"]._fitted.state
     assert state.rows is state.rows

@@ -53,8 +53,8 @@ class SequenceModel(DotProduct[S], Generic[S]):
     """A model of the next item: score = <h, v>, with h made of a history by a network and v the vector of an item.
 
     A known user is read from the stored history, anyone else from the history that is given, in its order: a session needs no id.
-    Every interaction counts as taken, whatever its rating or weight. Without times, the order of the rows is the order;
-    interactions of equal time stay in the order of the rows.
+    Every interaction counts as taken, whatever its rating or weight; one of weight 0 is left out. Without times, the order of the
+    rows is the order; interactions of equal time stay in the order of the rows.
 
     With ``loss="softmax"`` every item is weighed against the right one at every place; ``"sampled"`` takes ``negatives`` of them,
     drawn anew in each step, with a correction for how often each is drawn; ``"gbce"`` is logistic loss against such negatives,
@@ -138,12 +138,13 @@ class SequenceModel(DotProduct[S], Generic[S]):
         return self.length
 
     def _fit(self, data: Dataset, progress: Progress) -> S:
-        if not len(data) or not data.weight.any():
+        counts = data.weight > 0
+        if not counts.any():
             raise DataError(
                 f"{self.name} needs interactions with a weight above 0, and {data.schema.name} has none"
             )
         require("torch", "neural")
-        return self._learn(data, progress)
+        return self._learn(data if counts.all() else data.select(counts), progress)
 
     def _query_vectors(self, fitted: Fitted[S], queries: Queries) -> Float32:
         """NaN for a query of which the model knows no item."""

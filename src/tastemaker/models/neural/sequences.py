@@ -26,7 +26,7 @@ class Sequences:
 
     @classmethod
     def of(cls, history: History, rows: NDArray[np.int32], length: int | None = None) -> "Sequences":
-        """The histories, oldest first; what a model does not know is left out.
+        """The histories, oldest first; what a model does not know, or has weight 0, is left out.
 
         Args:
             history: of anybody; equal times stay in its order.
@@ -39,7 +39,7 @@ class Sequences:
         ([0, 1, 1], [6])
         """
         found = rows[history.indices]
-        keep = found >= 0
+        keep = (found >= 0) & (history.weight > 0)
         before = np.concatenate([[0], np.cumsum(keep)])
         if length is not None:
             end = before[history.indptr[1:]]  # entry j stays if fewer than `length` known ones come after it
