@@ -289,12 +289,14 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         return users[:, : self.factors]
 
     def _query_vectors(self, fitted: Fitted[ImplicitALSState], queries: Queries) -> NDArray[np.float32]:
-        """NaN if nothing in the history taught anything."""
+        """NaN for a new history without an item that has a vector."""
         vectors = fitted.state.user_factors[queries.users]
         new = np.flatnonzero((queries.users < 0) | queries.given)
         if len(new):
-            vectors[new] = self._fold_in(fitted, queries.history.take(new))
-        vectors[~vectors.any(axis=1)] = np.nan
+            history = queries.history.take(new)
+            vectors[new] = self._fold_in(fitted, history)
+            counts = fitted.state.item_factors[history.indices].any(axis=1) & (history.weight > 0)
+            vectors[new[np.bincount(history.rows()[counts], minlength=len(new)) == 0]] = np.nan
         return vectors
 
     def _item_vectors(self, fitted: Fitted[ImplicitALSState]) -> NDArray[np.float32]:
