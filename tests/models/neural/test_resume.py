@@ -110,7 +110,7 @@ READER = {**SMALL, "length": 6, "validation_fraction": 0.5}
         ("SASRec", {**READER, "loss": "sampled"}, (2,)),
         ("BERT4Rec", {**READER, "decay": True}, (2,)),
         ("GRU4Rec", READER, (2,)),
-        ("LightGCN", {**SMALL, "batch_size": 256}, (1, 3)),
+        ("LightGCN", {**SMALL, "batch_size": 256, "decay": True}, (1, 3)),
         ("PinSage", SMALL, (1, 3)),
     ],
 )

@@ -14,7 +14,7 @@ from tastemaker.data.history import History
 from tastemaker.data.queries import Queries
 from tastemaker.errors import DataError, require
 from tastemaker.models.base import DotProduct, Fitted, State
-from tastemaker.models.checks import a_file, between, whole
+from tastemaker.models.checks import a_file, between, flag, whole
 from tastemaker.progress import Progress
 from tastemaker.ranking.reasons import Reason
 
@@ -66,6 +66,7 @@ class LightGCN(DotProduct[LightGCNState]):
         layers: L.
         epochs: passes over as many comparisons as there are interactions.
         learning_rate: of Adam.
+        decay: whether it falls in equal steps from epoch to epoch, to 1 / epochs of it in the last.
         batch_size: comparisons in a step.
         regularization: λ.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
@@ -91,6 +92,7 @@ class LightGCN(DotProduct[LightGCNState]):
     layers: int = 3
     epochs: int = 100
     learning_rate: float = 0.05
+    decay: bool = False
     batch_size: int = 1 << 16
     regularization: float = 1e-4
     device: str = "auto"
@@ -102,6 +104,7 @@ class LightGCN(DotProduct[LightGCNState]):
             whole(name, getattr(self, name))
         between("learning_rate", self.learning_rate, open_low=True)
         between("regularization", self.regularization)
+        flag("decay", self.decay)
         whole("seed", self.seed, low=0)
         a_file("checkpoint", self.checkpoint)
 

@@ -175,6 +175,7 @@ def learn(model: "LightGCN", data: Dataset, progress: Progress) -> LightGCNState
     plan = Plan(
         epochs=model.epochs,
         seed=model.seed,
+        decay=model.decay,
         checkpoint=checkpoint,
         identity="" if checkpoint is None else f"{data.fingerprint} {settings}",
     )
