@@ -13,7 +13,7 @@ from typing import Any
 HERE = Path(__file__).parent
 THREADS = 2
 TOO_LONG = 120.0  # seconds of one run; what takes longer is not run again
-GIVE_UP = 1800  # seconds until a run is given up
+GIVE_UP = 3600  # seconds until a run is given up
 PEERS = {  # the variable that names the environment, and where it is otherwise
     "implicit": ("TASTEMAKER_PEERS", ".venv-peers"),
     "irspack": ("TASTEMAKER_PEERS_IRSPACK", ".venv-peers-irspack"),
