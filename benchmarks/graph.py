@@ -30,6 +30,7 @@ EPOCHS, SECONDS = 40, 400  # and seconds after which no epoch of RecBole's begin
 STEPS = 10  # of small batches, which tell what an epoch of them would take
 TRIED = ((0.05, 1e-4), (0.05, 3e-4), (0.05, 1e-3))  # learning rate and L2, until it converges
 PATIENCE = 10  # epochs without a better value, until it has converged
+FALLING = {**LARGE, "regularization": 3e-4, "epochs": 200, "decay": True}  # ours alone: RecBole's rate stays
 
 
 def leave_last_out_ml_1m(file: Path) -> None:
@@ -51,7 +52,8 @@ def leave_last_out_ml_1m(file: Path) -> None:
 
 
 def job(library: str, settings: dict[str, Any]) -> Job:
-    label = f"batches of {settings['batch']:,}, learning rate {settings['learning_rate']:g}, L2 {settings['regularization']:g}"
+    rate = f"{settings['learning_rate']:g}{' falling' if settings.get('decay') else ''}"
+    label = f"batches of {settings['batch']:,}, learning rate {rate}, L2 {settings['regularization']:g}"
     return Job(library, label, {**TASK, **settings}, script=f"peers_{library}_graph.py")
 
 
@@ -123,11 +125,14 @@ def converged(bench: Bench, epochs: int) -> Section:
         for rate, weight in TRIED:
             settings = {**LARGE, "learning_rate": rate, "regularization": weight}
             jobs.append(job(library, {**settings, "epochs": epochs * 10, "patience": PATIENCE}))
+        if library == "tastemaker":
+            jobs.append(job(library, FALLING))
         bench.run_all(jobs)
     section.say(
-        f"{TASK['factors']} factors, {TASK['layers']} layers, Adam. Each fit ends when {PATIENCE} epochs were not "
-        "better by the NDCG@10 of the last item but one of each user in a ranking of the full catalogue. Of the library's best "
-        "fit by that, its best epoch is tested on the last item. Seconds are the processor's."
+        f"{TASK['factors']} factors, {TASK['layers']} layers, Adam. Each fit ends when {PATIENCE} epochs were not better by the "
+        "NDCG@10 of the last item but one of each user in a ranking of the full catalogue; one of ours, whose learning rate "
+        f"falls to 0, after {FALLING['epochs']}. Of the library's best fit by that, its best epoch is tested on the last item. "
+        "Seconds are the processor's."
     )
     columns = ["", "epochs", "s", "best value", "at epoch", "test"]
     best = {library: max(jobs, key=lambda one: max(one.first["values"])) for library, jobs in both.items()}
@@ -141,9 +146,10 @@ def converged(bench: Bench, epochs: int) -> Section:
 
 
 def ended(one: Job, best: bool) -> list[str]:
-    values = one.first["values"]
-    at, test = values.index(max(values)), f"{tested(one):.4f}" if best else ""
-    return [one.name, str(len(values)), f"{seconds(one)[-1]:.0f}", f"{values[at]:.4f}", str(at + 1), test]
+    values, took = one.first["values"], seconds(one)
+    at = len(took) if one.task.get("decay") else values.index(max(values)) + 1
+    test = f"{tested(one):.4f}" if best else ""
+    return [one.name, str(len(took)), f"{took[-1]:.0f}", f"{max(values):.4f}", str(at), test]
 
 
 def tested(one: Job) -> float:

@@ -41,7 +41,12 @@ class Stopwatch(Progress, Task):
 
     @property
     def last(self) -> tuple[float, float]:
-        return self._laps.seconds[-1], self._laps.busy[-1]
+        return self.laps[-1]
+
+    @property
+    def laps(self) -> list[tuple[float, float]]:
+        """The same of all steps of the last task."""
+        return list(zip(self._laps.seconds, self._laps.busy, strict=True))
 
 
 def arrays(task: dict[str, Any]) -> dict[str, NDArray[Any]]:
