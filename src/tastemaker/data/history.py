@@ -177,6 +177,15 @@ class History:
         """int32[entries]: the row of each entry."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
+    def counts(self, which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """int64[rows]: how many entries of each row are among ``which``, bool[entries].
+
+        >>> history = History.of_lengths(np.array([2, 1]), np.array([3, 4, 3], np.int32))
+        >>> history.counts(history.indices == 4).tolist()
+        [1, 0]
+        """
+        return np.bincount(self.rows()[which], minlength=len(self))
+
 
 def _with_constants(entries: Entries, same: Mapping[str, Any]) -> History:
     """The entries with the columns that were left out."""

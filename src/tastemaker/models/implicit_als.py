@@ -295,8 +295,8 @@ class ImplicitALS(DotProduct[ImplicitALSState]):
         if len(new):
             history = queries.history.take(new)
             vectors[new] = self._fold_in(fitted, history)
-            counts = fitted.state.item_factors[history.indices].any(axis=1) & (history.weight > 0)
-            vectors[new[np.bincount(history.rows()[counts], minlength=len(new)) == 0]] = np.nan
+            teaches = fitted.state.item_factors[history.indices].any(axis=1) & (history.weight > 0)
+            vectors[new[history.counts(teaches) == 0]] = np.nan
         return vectors
 
     def _item_vectors(self, fitted: Fitted[ImplicitALSState]) -> NDArray[np.float32]:

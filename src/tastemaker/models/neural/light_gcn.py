@@ -153,14 +153,12 @@ class LightGCN(DotProduct[LightGCNState]):
 
 def _has_edge(state: LightGCNState, history: History) -> NDArray[np.bool_]:
     """bool[rows]: whose history has an item of the graph that weighs something."""
-    counts = state.known[history.indices] & (history.weight > 0)
-    return np.bincount(history.rows()[counts], minlength=len(history)) > 0
+    return history.counts(state.known[history.indices] & (history.weight > 0)) > 0
 
 
 def _shares(state: LightGCNState, history: History) -> Float32:
     """float32[entries]: n^−½ of each entry, n being how many items of its row are known."""
-    known = state.known[history.indices]
-    counts = np.bincount(history.rows()[known], minlength=len(history))
+    counts = history.counts(state.known[history.indices])
     root = (1 / np.sqrt(np.maximum(counts, 1))).astype(np.float32)
     return np.repeat(root, history.lengths)
 

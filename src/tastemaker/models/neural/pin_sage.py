@@ -161,7 +161,7 @@ class PinSage(DotProduct[PinSageState]):
         state, history = fitted.state, queries.history
         shares = _shares(state, history)
         mean = times_dense(Csr(history.indptr, history.indices, shares), state.item_vectors)
-        mean[np.bincount(history.rows()[shares > 0], minlength=len(history)) == 0] = np.nan
+        mean[history.counts(shares > 0) == 0] = np.nan
         return mean
 
     def _item_vectors(self, fitted: Fitted[PinSageState]) -> Float32:
